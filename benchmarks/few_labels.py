@@ -35,14 +35,17 @@ from common.stored import stored_results
 from evenodds import Game, Gradient, Local, Progress, train
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
+from evenodds.data.labelled import WithLabels, draw_labels
 from evenodds.data.units import Units
 from evenodds.files.write import write_json
 from evenodds.game.dial import View
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Players
 from evenodds.game.trainer import Training
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
-from evenodds.tasks.classify import Classify, WithLabels, draw_labels
+from evenodds.tasks.classify import Classify
+from evenodds.tasks.contest import Contest
 from reference_classifier import read
 
 FILE = Path(__file__).parent / "results" / "few_labels.json"
@@ -167,8 +170,7 @@ def learn(
         temperature=arm.temperature,
         threshold=arm.threshold,
         shares=arm.shares,
-        view=arm.view,
-        fused=True,
+        contest=Contest(non_saturating, view=arm.view, fused=True),
     )
     network: Any = arm.network()
     network.begin(begin)
@@ -229,7 +231,7 @@ def cell(data: Dataset, test: dict[str, Tensor], arguments: argparse.Namespace, 
         x, y = torch.cat([labelled["x"], hidden]), torch.cat([labelled["y"], torch.full((len(hidden),), -1)])
         return {"error": spread_error(x, y, test), "images": len(hidden)}
     unlabelled, size = ARMS[arm].batch
-    feed = WithLabels(Batches(data, None, unlabelled, seed), labelled, size, seed)
+    feed = WithLabels(Batches(data, None, unlabelled, seed), data, index, size, seed)
     begin = data.batch(torch.arange(500))["x"]
     alone = not ARMS[arm].unsupervised + ARMS[arm].consistency
     seconds = max(LEAST, ALONE * 60 * arguments.minutes) if alone else 60 * arguments.minutes

@@ -4,15 +4,18 @@ import torch
 
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.batches import Batches
+from evenodds.data.labelled import WithLabels, draw_labels
 from evenodds.data.readers.digits import digits
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.networks import dcgan, mlp
 from evenodds.parts.priors import Normal
-from evenodds.tasks.classify import Classify, WithLabels, draw_labels
+from evenodds.tasks.classify import Classify
+from evenodds.tasks.contest import Contest
 
 data, shape = digits(), (1, 8, 8)
 training, held_out = data.split(0.3, seed=0)
-labelled = data.batch(training[draw_labels(data.y[training], each=5, seed=0)])
-feed = WithLabels(Batches(data, training, 64, seed=0), labelled, size=50)
+labelled = training[draw_labels(data.y[training], each=5, seed=0)]
+feed = WithLabels(Batches(data, training, 64, seed=0), data, labelled, size=50)
 test = data.batch(held_out)
 
 
@@ -21,7 +24,12 @@ def accuracy(unsupervised: float) -> float:
     torch.manual_seed(0)
     consistency = 1.0 if unsupervised else 0.0
     task = Classify(
-        prior=Normal(16), classes=10, unsupervised=unsupervised, consistency=consistency, noise=0.3, fused=True
+        prior=Normal(16),
+        contest=Contest(non_saturating, fused=True),
+        classes=10,
+        unsupervised=unsupervised,
+        consistency=consistency,
+        noise=0.3,
     )
     players = {
         "generator": dcgan.Generator(16, shape, width=32),

@@ -49,6 +49,7 @@ NO_ADVICE = (
     "to decide",
     "train on:",
     "views=auto",
+    "views=deformation",
     "views=flip,translation",
     "was changed",
     "what this",

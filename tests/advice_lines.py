@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 SHORT = "device=cpu images=8 batch=8 watch=off threads=1 save_share=1 evaluate_share=1 generator.width=4"
+UNJUDGED = f"held_out=0 {SHORT.replace('evaluate_share=1 ', '')}"
+LONGER = f"penalty_weight=auto discriminator.width=4 {UNJUDGED} images=80000"
 SMALL = f"size=8 discriminator.width=4 {SHORT}"
-LONGER = f"penalty_weight=auto discriminator.width=4 {SHORT} images=80000"
 EXTRA = f"learner=extragradient discriminator.width=4 {SHORT}"
 MAPS = f"task.crop=null {SHORT}"
 RUNS = {
     "classes": f"train gray-28 --data kinds.npz --set task=condition task.way=projection discriminator.width=4 {SHORT}",
-    "pictures": f"train color-32 --data photos --set held_out=0 {SMALL}",
+    "pictures": f"train color-32 --data photos --set size=8 discriminator.width=4 {UNJUDGED}",
     "plain": f"train gray-28 --data kinds.npz --set task=generate discriminator.width=4 {SHORT}",
-    "bare": f"train gray-28 --data kinds.npz --set task=condition held_out=0 discriminator.width=4 {SHORT}",
+    "bare": f"train gray-28 --data kinds.npz --set task=condition discriminator.width=4 {UNJUDGED}",
     "few": f"train gray-28 --data few.npz --set discriminator.width=4 {SHORT}",
     "values": f"train gray-28 --data values.npz --set task=condition task.kind=values discriminator.width=4 {SHORT}",
     "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
@@ -30,6 +31,7 @@ RUNS = {
     f"discriminator.width=4 {SHORT}",
     "own": f"train gray-28 --data kinds.npz --set task=generate discriminator=own:Judge {SHORT}",
     "twice": f"train gray-28 --data kinds.npz --set discriminator.width=4 {SHORT} images=16 save_share=0.5",
+    "naming": f"train classify --data kinds.npz --set discriminator.width=4 {SHORT}",
     "segments": f"train segment --data seg --set {MAPS}",
     "coded": f"train color-32 --data photos --set task=infogan prior=coded {SMALL}",
 }
@@ -255,7 +257,15 @@ LINES: dict[str, tuple[str, str]] = {
         "directions pictures --how codes --out a.png",
         "directions coded --how codes --out a.png",
     ),
-    "draws no samples, it {}: evenodds {} {} {}": ("sample enlarging -n 2", "upscale enlarging photos out"),
+    "draws no samples; put it to work: evenodds {}": ("sample enlarging -n 2", "upscale enlarging photos out"),
+    "train one that does with `evenodds train classify": (
+        "classify pictures photos",
+        "classify naming kinds.npz --out a.csv",
+    ),
+    "or the column of a table, with --set data.label=COLUMN": (
+        f"train classify-table --data rows.csv --out a --quiet --set discriminator.width=4 {SHORT}",
+        f"train classify-table --data rows.csv --out a --quiet --set data.label=kind discriminator.width=4 {SHORT}",
+    ),
     "make one with `evenodds evaluate {}`": (
         "compare classes floats",
         "evaluate classes --metrics kernel --features pixels;"
@@ -570,12 +580,21 @@ LINES: dict[str, tuple[str, str]] = {
         "sample own -n 2",
         "sample own -n 2 --npz a.npz --allow own",
     ),
+    "the data of a run are read as they were": (
+        "evaluate plain --most-pixels 9999 --metrics kernel --features pixels -n 20 --device cpu --out a.json",
+        "evaluate plain --metrics kernel --features pixels -n 20 --device cpu --out a.json",
+    ),
+    "judges an item by its": (
+        "evaluate classes --against values.npz --metrics equilibrium --features pixels -n 20 --device cpu --out a.json",
+        "evaluate classes --metrics equilibrium --features pixels -n 20 --device cpu --out a.json;"
+        "evaluate classes --against others.npz --metrics equilibrium --features pixels -n 20 --device cpu --out a.json",
+    ),
     "penalty_weight=auto judges by held-out": (
-        f"train gray-28 --data kinds.npz --out a --quiet --set {LONGER} held_out=0",
+        f"train gray-28 --data kinds.npz --out a --quiet --set {LONGER}",
         "",
     ),
     "looks at held-out items, of which": (
-        "train gray-28 --data kinds.npz --out a --quiet --set balance=rate held_out=0 discriminator.width=4 " + SHORT,
+        "train gray-28 --data kinds.npz --out a --quiet --set balance=rate discriminator.width=4 " + UNJUDGED,
         "train gray-28 --data kinds.npz --out a --quiet --set balance=rate held_out=0.1 discriminator.width=4 " + SHORT,
     ),
     "extra-gradient needs each player": (

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evenodds.data.conditions import Conditions
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.labelled import WithLabels
 from evenodds.data.palette import Palette
 from evenodds.data.units import Units
 from evenodds.game.engine import Local
@@ -26,7 +27,7 @@ from evenodds.runs.build import build_engine, build_learner
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.tasks.bidirectional import Bidirectional
-from evenodds.tasks.classify import Classify, WithLabels
+from evenodds.tasks.classify import Classify
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer
 
@@ -321,8 +322,9 @@ def classify(accumulate: int) -> dict[str, Tensor]:
         shares=(0.5, 0.3, 0.2),
         unsupervised=0.5,
     )
-    labelled = {"x": torch.linspace(-1, 1, 14).view(7, 2), "y": torch.arange(7) % 3}
-    return by_hand(task, players, WithLabels(Points(), labelled, 7), accumulate)
+    x, y = torch.linspace(-1, 1, 14).view(7, 2), torch.arange(7) % 3
+    labelled = Dataset(x, Units((-1,), (1,), "float32"), y, tuple("abc"), kind="table")
+    return by_hand(task, players, WithLabels(Points(), labelled, torch.arange(7), 7), accumulate)
 
 
 def bidirectional(accumulate: int) -> dict[str, Tensor]:

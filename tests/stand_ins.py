@@ -39,6 +39,8 @@ def data_for(config: Config, images: int) -> Dataset:
     if layout == "maps":
         labels = Beside((dataset.x[:, 0] % 3).contiguous())
         dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
+    if config.task.name == "classify":
+        dataset = replace(dataset, y=torch.arange(len(dataset)) % 2, classes=("a", "b"))
     return dataset
 
 

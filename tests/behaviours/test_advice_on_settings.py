@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from evenodds.runs.config_files import recipe
 from evenodds.runs.effect import require_effect
 from evenodds.runs.launches import choose_graphs
 from evenodds.runs.planning import settle, settle_task
+from evenodds.runs.run import checked
 from tests.advice import told
 from tests.behaviours.test_advice import REFUSED, SETTINGS
 
@@ -43,6 +46,7 @@ MEANT = {
     "no categories": "task 'codes' settles categories first",
     "a code of rows": "task 'codes' reads images of at least",
     "no classes": "task 'condition' needs data with",
+    "a loss of its own": "a classifier plays by a loss of its own",
     "all classes at once": "way multi_hinge is a hinge loss",
     "a way with a cost of its own": "simultaneous moves leave out the cost of way {};",
     "no attributes": "attributes are 0 or 1",
@@ -70,6 +74,18 @@ MEANT = {
     "no sources": "or a degradation, e.g. --set task.degradation=noise",
     "nothing to weigh": "without a penalty; set penalty=r1_r2",
     "nobody to tell": "without a discriminator; set task.adversarial=0.01",
+    "no cost of the way": "without an auxiliary cost; set task.way={}",
+    "no contrast": "without a cost by contrast; set task.way=contrastive",
+    "contrast of weight 0": "at auxiliary_weight 0; set task.auxiliary_weight=1",
+    "no pixel": "at pixel 0; set task.pixel=1",
+    "no category to weigh": "without categories; set prior.classes=10",
+    "no value to weigh": "without values; set prior.values=2",
+    "no balance": "without consistency or agreement; set task.consistency=0.1",
+    "no step": "at rate 0; set task.rate=0.9",
+    "no agreement": "without consistency; set task.consistency=1",
+    "no score": "without a score that compares them; set task.joint=1",
+    "nothing held out": "without held-out items; set held_out=0.1",
+    "nobody to bear": "orthogonal has no effect without",
     "nothing watched": "with watch=off; set watch=warn",
     "no average": "without an average; set average_half_life=0.01",
 }
@@ -97,6 +113,7 @@ CASES = {
     "no categories": ("images", "codes", "prior.classes=0"),
     "a code of rows": ("rows", "codes", "generator=mlp discriminator=mlp views=jitter"),
     "no classes": ("images", "color-32", "task=condition"),
+    "a loss of its own": ("classes", "classify", "loss=hinge penalty=r1"),
     "all classes at once": ("classes", "color-32", "task=condition task.way=multi_hinge"),
     "a way with a cost of its own": ("classes", "color-32", "task=condition task.way=auxiliary simultaneous=true"),
     "steps at once": ("images", "color-32", "simultaneous=true generator_steps=2"),
@@ -128,6 +145,25 @@ CASES = {
     "columns": ("long rows", "table", "generator=copula"),
     "nothing to weigh": ("images", "color-32", "penalty=none penalty_every=4"),
     "nobody to tell": ("images", "fill-32", "task.adversarial=0 discriminator_steps=2"),
+    "no agreement": ("classes", "classify", "task.consistency=0 task.threshold=0.5"),
+    "nobody to see views": ("images", "fill-32", "task.adversarial=0 views=flip"),
+    "nobody to come in": ("images", "denoise", "task.adversarial_from=0.5 task.crop=8"),
+    "no cost of the way": ("classes", "color-32", "task=condition task.auxiliary_weight=2"),
+    "no cost of values": ("values", "table", "task=condition task.kind=values task.auxiliary_weight=2"),
+    "no contrast": ("classes", "color-32", "task=condition task.way=auxiliary task.temperature=1"),
+    "contrast of weight 0": (
+        "classes",
+        "color-32",
+        "task=condition task.way=contrastive task.auxiliary_weight=0 task.temperature=1",
+    ),
+    "no pixel": ("images", "denoise", "task.crop=8 task.adversarial=1 task.pixel=0 task.saturation=1"),
+    "no category to weigh": ("images", "codes", "task=infogan prior.classes=0 task.classes_weight=2"),
+    "no value to weigh": ("images", "codes", "task=infogan prior.values=0 task.values_weight=2"),
+    "no balance": ("images", "codes", "task=infogan task.balance=2"),
+    "no step": ("images", "color-32", "task=logan task.rate=0 task.damping=2"),
+    "no score": ("images", "fill-32", "task.joint=0 task.marginal=0 task.mean=0 task.fillings=3"),
+    "nothing held out": ("images", "color-32", "held_out=0 evaluate_share=0.2"),
+    "nobody to bear": ("images", "denoise", "task.crop=8 orthogonal=0.1 orthogonal.of=discriminator"),
     "nothing watched": ("images", "color-32", "watch=off glance_share=0.1"),
     "no average": ("images", "color-32", "average_half_life=0 average_ramp=0.1"),
 }
@@ -221,6 +257,46 @@ def test_a_setting_without_effect_is_refused(base: str, more: str, left_out: str
     assert said in assembled("images", base, more.split())
     kept = [one for one in more.split() if one != left_out]
     assert assembled("images", base, kept) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": "condition", "temperature": 0.3}, "task.temperature has no effect"),
+        ({"name": "condition", "temperature": 0.5}, ""),  # its default asks for nothing
+        ({"name": "condition", "way": "data_to_data", "temperature": 0.3}, ""),
+        ({"name": "condition", "kind": "values", "temperature": 0.3}, "by contrast; leave task.temperature out"),
+        ({"name": "segment", "adversarial": 0, "sure": 0.8}, "task.sure has no effect without a discriminator"),
+        ({"name": "segment", "adversarial": 1, "sure": 0.8}, ""),
+        ({"name": "upscale", "adversarial": 0, "comb": 1}, "task.comb has no effect without a discriminator"),
+        ({"name": "codes", "balance": 2}, ""),
+    ],
+)
+def test_options_in_a_mapping_are_typed_too(options: dict[str, Any], said: str) -> None:
+    config = with_settings(recipe("color-32"), {"task": options})
+    with pytest.raises(BadInput, match=said) if said else nullcontext():
+        require_effect(config, {"task": options})
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "option", "said"),
+    [
+        ("images", "denoise", "task.inputs=1", "task.inputs follows from the data, of which it is 3"),
+        ("classes", "color-32", "task=condition task.length=5", "task.length follows from the data, of which it is 2"),
+        ("images", "fill-32", "task.beside=[mask]", "nothing called 'mask' lies beside these data"),
+    ],
+)
+def test_options_of_the_data_are_not_typed(kind: str, base: str, option: str, said: str) -> None:
+    """They made a game of another shape than the data have, or one with players of what is not there."""
+    config = with_settings(recipe(base), setting_values([*SMALL, *option.split()]))
+    with pytest.raises(BadInput) as raised:
+        checked(config, data(kind), lambda line: None)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("extra", ["top=0.5", "pseudo=0.5"])
+def test_extras_of_a_discriminator_need_one(extra: str) -> None:
+    assert "this game has none; leave it out" in assembled("images", "fill-32", ["task.adversarial=0", extra])
 
 
 def test_settings_of_the_recipe_may_have_no_effect() -> None:

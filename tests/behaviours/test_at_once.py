@@ -62,6 +62,7 @@ def test_left_where_something_forbids_them(values: dict[str, Any], reason: str) 
     found = choice(**values)
     assert found.value is False
     assert reason in found.reason
+    assert "set " not in found.reason  # nothing is left to type
 
 
 def test_a_task_without_them_is_no_error() -> None:

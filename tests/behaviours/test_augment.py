@@ -139,7 +139,12 @@ def test_runs_that_cannot_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not conditional on classes"):
         augment(plain, tmp_path / "made", per_class=3)
     wholly = evenodds.fit(
-        "digits", "digits", out=tmp_path / "all", images=64, task="condition", **{**SMALL, "held_out": 0}
+        "digits",
+        "digits",
+        out=tmp_path / "all",
+        images=64,
+        task="condition",
+        **{**SMALL, "held_out": 0, "evaluate_share": None},
     )
     with pytest.raises(BadInput, match="needs held-out items"):
         augment(wholly, tmp_path / "made", per_class=3, filters=["copies"])

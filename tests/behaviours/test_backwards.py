@@ -1,6 +1,7 @@
 """A run read backwards: features, encoder, reconstructions, directions, and their commands."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from PIL import Image
 import evenodds
 from evenodds.apply.direction_sheets import directions_of
 from evenodds.apply.encoder import encoder_of, existing_encoder
+from evenodds.apply.encoding import encoded
 from evenodds.apply.features import features
 from evenodds.apply.inversion import conditions_of, invert
 from evenodds.apply.items import items
 from evenodds.cli import main
 from evenodds.errors import BadInput
-from evenodds.files.tensors import read_tensors
+from evenodds.files.tensors import read_tensors, read_tensors_and_words
 from evenodds.game.checkpoint import listing
 from evenodds.runs.folder_facts import ENCODER
 from evenodds.runs.session import Session, load
@@ -80,6 +82,20 @@ def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path, capsys: pytest
     for command in ("encode", "reconstruct"):
         assert main([command, str(session.folder), str(tmp_path / "gone.png"), "--images", "64"]) == 2
         assert "has learned with its generator; leave --images out" in capsys.readouterr().err
+
+
+def test_an_encoder_that_is_kept_is_read_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was read to refuse early, and again to be used: another process may replace it in between."""
+    encoder_of(session, 64)
+    reads: list[Path] = []
+
+    def noted(path: Path, advice: str) -> Any:
+        reads.append(path)
+        return read_tensors_and_words(path, advice)
+
+    monkeypatch.setattr("evenodds.apply.encoder.read_tensors_and_words", noted)
+    encoded(session, n=2)
+    assert reads == [session.folder / ENCODER]
 
 
 def test_an_encoder_that_has_learned_is_said_before_data_are_read(

@@ -167,6 +167,39 @@ def test_bad_input_gets_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("against", ["the run", "images"])
+def test_samples_of_another_kind_are_refused_before_data_are_read(
+    against: str, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("data were read")
+
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
+    np.savez(tmp_path / "images.npz", x=array())
+    for name in ("load_data", "load_like", "open_run_data"):
+        monkeypatch.setattr(f"evenodds.evaluation.material.{name}", never)
+    real = session.folder if against == "the run" else tmp_path / "images.npz"
+    with pytest.raises(BadInput, match="the samples are rows of 2 numbers, and images of 8 x 8 with 1 channel are"):
+        evaluate(tmp_path / "rows.csv", real)
+    with pytest.raises(BadInput, match=r"the run makes \(1, 8, 8\), the data are \(2,\)"):
+        evaluate(session, tmp_path / "rows.csv")
+
+
+def test_real_data_without_the_classes_of_a_run_do_not_ask_its_discriminator(tmp_path: Path) -> None:
+    """They fell over the missing labels, and over those of other classes silently."""
+    x, y = array(), load_digits().target
+    np.savez(tmp_path / "labelled.npz", x=x, y=y)
+    run = evenodds.fit(
+        tmp_path / "labelled.npz", "digits", out=tmp_path / "run", images=64, **SMALL | {"task": "condition"}
+    )
+    np.savez(tmp_path / "other.npz", x=x[:400], y=y[:400] % 2)
+    np.savez(tmp_path / "same.npz", x=x[:400], y=y[:400])
+    for real, asked in ((x[:400], False), (tmp_path / "other.npz", False), (tmp_path / "same.npz", True)):
+        found = evaluate(run, real, metrics=["equilibrium"], features="pixels", n=40, data=tmp_path / "labelled.npz")
+        said = [note for note in found["equilibrium"]["notes"] if "judges an item by its class" in note]
+        assert (bool(said), found["equilibrium"]["value"] is None) == (not asked, not asked)
+
+
 def test_the_report_is_one_page_with_the_verdict_first(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(session.folder), "-n", "200", "--features", "random"]) == 0
     page = (session.folder / "report.html").read_text()

@@ -192,7 +192,7 @@ def test_hidden_cells_judge_it(session: Session, capsys: pytest.CaptureFixture[s
 
 def test_what_it_does_not_do_is_said(session: Session, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", str(session.folder)]) == 2
-    assert f"it fills the empty cells of tables: evenodds fill {session.folder}" in capsys.readouterr().err
+    assert f"draws no samples; put it to work: evenodds fill {session.folder}" in capsys.readouterr().err
     with pytest.raises(BadInput, match="its own command alone: evenodds fill"):
         possible(session)
     with pytest.raises(BadInput, match="its own command alone: evenodds fill"):

@@ -22,6 +22,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import evenodds
+from evenodds.apply.classifying import classify
 from evenodds.apply.converting import Options, convert
 from evenodds.apply.encoder import encoder_of
 from evenodds.apply.encoding import encoded
@@ -29,12 +30,13 @@ from evenodds.apply.filling import write_fillings
 from evenodds.apply.making import filler_of, maker_of
 from evenodds.cli import main
 from evenodds.errors import BadInput
+from evenodds.export.model import load_model
 from evenodds.server import api
 from evenodds.server.bounds import Bounds, Full, Line
 from evenodds.server.passes import Kind, Passes, Rows
 from evenodds.server.received import decoded
 from tests.behaviours.test_studio_attacks import bomb
-from tests.contracts.test_export import session_of
+from tests.contracts.test_export import session_of, stand_in
 from tests.serving import BEARER, asked, at_port, server, together
 from tests.studio import HOST, TOKEN, run_folder
 
@@ -158,6 +160,55 @@ def test_codes_of_rows_are_those_of_the_command_in_every_form(home: Path) -> Non
             ({"files": {"rows": text.encode()}, "data": {"columns": ["a", "b"]}}, 400, "came twice"),
         ):
             assert words in error(client.post("/v1/encode", **request), status)
+
+
+@pytest.mark.parametrize("exported", [False, True], ids=["run", "file"])
+def test_classes_are_those_of_the_command_in_every_form(home: Path, exported: bool) -> None:
+    session = load_model(stand_in("classify", home)) if exported else session_of("classify", home)
+    true, content = classify(session, str(home / "in.png")), (home / "in.png").read_bytes()
+    with asked(session) as client:
+        about = client.get("/v1/model").json()
+        assert (about["answers"], about["classes"]) == (["classify"], ["a", "b"])
+        for answer in (
+            client.post("/v1/classify", content=content, headers={"content-type": "image/png"}),
+            client.post("/v1/classify", files={"image": content}),
+            client.post("/v1/classify", json={"image": base64.b64encode(content).decode()}),
+        ):
+            (said,) = answer.json()["items"]
+            assert said["class"] == true.classes[true.answers[0]]
+            assert said["probability"] == said["probabilities"][said["class"]]
+            assert list(said["probabilities"]) == ["a", "b"]
+            assert np.allclose(list(said["probabilities"].values()), true.probabilities[0], atol=1e-5)
+        two = arrays(client.post("/v1/classify?format=npz", files=[("image", content)] * 2))
+        assert np.allclose(two["probabilities"], true.probabilities.repeat(2, 0), atol=1e-5)
+        assert two["classes"].tolist() == ["a", "b"]
+        for request, status, words in (
+            ({}, 400, "an image is needed"),
+            ({"json": {"rows": [[1]]}}, 400, "no rows"),
+            ({"files": {"image": b"age,city"}}, 400, "not an image"),
+            ({"files": {"image": content}, "data": {"format": "csv"}}, 400, "json, npz"),
+        ):
+            assert words in error(client.post("/v1/classify", **request), status)
+        assert "answers classify, and no encode" in error(client.post("/v1/encode", files={"image": content}), 404)
+
+
+def test_classes_of_rows_are_those_of_the_command(home: Path) -> None:
+    lines = [f"{k % 7},{('no', 'yes', '')[k % 3]}" for k in range(40)]
+    (home / "churn.csv").write_text("\n".join(["age,churn", *lines]), encoding="utf-8")
+    small = {"generator__width": 4, "generator__depth": 1, "discriminator__width": 4, "watch": "off", "device": "cpu"}
+    data, options = str(home / "churn.csv"), {"data__label": "churn", "batch": 8, **small}
+    session = evenodds.fit(data, "classify-table", out=home / "churn", images=16, **options)
+    true = classify(session, data).probabilities[:2]
+    with asked(session) as client:
+        for rows in (
+            {"columns": ["age"], "rows": [[0], [1]]},
+            {"columns": ["churn", "age"], "rows": [["no", 0], [None, 1]]},
+        ):
+            said = client.post("/v1/classify", json=rows).json()["items"]
+            assert np.allclose(
+                [[one["probabilities"][name] for name in ("no", "yes")] for one in said], true, atol=1e-5
+            )
+        assert "no images" in error(client.post("/v1/classify", files={"image": (home / "in.png").read_bytes()}), 400)
 
 
 def test_pictures_are_translated_as_the_command_does_in_every_form(home: Path) -> None:
@@ -563,7 +614,7 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], home
 # The page -------------------------------------------------------------------------------------------------------------
 
 
-RUNS = {"upscale": "upscale-x2", "segment": "segment", "fill": "fill-32"}
+RUNS = {"upscale": "upscale-x2", "segment": "segment", "classify": "classify", "fill": "fill-32"}
 
 
 def test_the_examples_of_the_page_run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -590,7 +641,7 @@ def test_the_examples_of_the_page_run(home: Path, tmp_path: Path, monkeypatch: p
     assert sorted(path.name for path in tmp_path.glob("*.*")) == sorted(
         ["fillings.png", "grid.png", "in.png", "large.png", "mask.png", "overlay.png", "samples.npz"]
     )
-    assert len(lines) == 8
+    assert len(lines) == 9
 
 
 def test_of_several_frames_none_is_taken_for_all() -> None:

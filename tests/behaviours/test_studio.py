@@ -24,6 +24,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import evenodds
+from evenodds.apply.classifying import classify
 from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
 from evenodds.data.dataset import Dataset
@@ -55,6 +56,7 @@ KINDS = {
     "tab": PARTS,
     "better": ("lower", "higher", "middle"),
     "noun": ("images", "rows", "points", "items"),
+    "term": ("score_low", "score_high", "spread", "distance", "apart", "d_fake", "d_memory", "real", "fake"),
 }
 """Words of the page whose names are put together."""
 
@@ -487,6 +489,43 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
     assert np.array_equal(np.asarray(picture(answer)), np.asarray(Image.open(tmp_path / "out.png")))
 
 
+def test_pictures_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, started = (tmp_path / "runs").resolve(), list[list[str]]()
+    monkeypatch.setattr(
+        launching.subprocess,
+        "Popen",
+        lambda words, **more: started.append(words[3:]) or _Ended(more["start_new_session"]),
+    )
+    images = np.random.default_rng(0).integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)
+    small = {"generator__width": 4, "discriminator__width": 4, "batch": 4, "device": "cpu", "watch": "off"}
+    labels = np.array(["b <i>", "a"] * 6)
+    session = evenodds.fit((images, labels), "classify", out=base / "few", images=8, **small)
+    Image.fromarray(np.moveaxis(images[0], 0, -1)).save(tmp_path / "in.png")
+    true = classify(session, str(tmp_path / "in.png")).probabilities[0]
+    with opened(base, [tmp_path]) as client:
+        about = client.get("/api/runs/few/about").json()
+        assert (about["classifies"], about["draws"], about["converts"], about["fills"]) == (True, False, None, False)
+        sent = client.post("/api/uploads", content=(tmp_path / "in.png").read_bytes()).json()["upload"]
+        said = client.get("/api/runs/few/classes", params={"upload": sent}).json()
+        assert list(said["probabilities"]) == ["a", "b <i>"]
+        assert np.allclose(list(said["probabilities"].values()), true, atol=1e-5)
+        assert said["probability"] == said["probabilities"][said["class"]] == max(said["probabilities"].values())
+        assert client.post("/api/runs/few/folders", json={"place": str(tmp_path)}).json() == {"name": "few-1"}
+        assert client.get("/api/runs/few/folders").json()[0]["percent"] is None
+        out = base / ".studio" / "results" / "few-1" / "classes.csv"
+        out.parent.mkdir(parents=True)
+        out.write_text("name,class\n", encoding="utf-8")
+        assert client.get("/api/runs/few/folders").json()[0]["percent"] == 100
+        assert "draws no samples" in client.post("/api/runs/few/evaluate").json()["error"]
+        body = {"recipe": "classify", "data": str(tmp_path), "settings": {"data.unlabelled": "unlabelled"}}
+        assert client.post("/api/runs", json=body).status_code == 201
+        run_folder(base)
+        refused = client.get("/api/runs/digits-1/classes", params={"upload": sent})
+        assert "tells no classes apart" in refused.json()["error"]
+    assert started[0] == ["classify", str(base / "few"), str(tmp_path), "--out", str(out)]
+    assert started[1][3:5] == ["--set", "data.unlabelled=unlabelled"]
+
+
 def test_a_folder_to_fill_in_takes_the_painted_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, started = (tmp_path / "runs").resolve(), list[list[str]]()
     monkeypatch.setattr(
@@ -583,6 +622,13 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_
         assert main(["studio", runs, "--no-browser", *words]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_a_glance_finds_has_words_beside_its_curve() -> None:
+    """The keys of the history, "apart" and "d fake", stood there."""
+    named = re.search(r"const TERMS = new Set\((.*?)\)", (STATIC / "charts.js").read_text(encoding="utf-8"))
+    assert named is not None
+    assert json.loads(named[1]) == [*KINDS["term"]]
 
 
 def test_every_word_of_the_page_is_in_both_languages() -> None:

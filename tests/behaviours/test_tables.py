@@ -85,9 +85,10 @@ def test_columns_are_what_they_hold_and_that_is_said(tmp_path: Path) -> None:
     report = " ".join(data.report)
     assert "Left out column 'id': it counts from 1 to 120, an index; data.types=id:number keeps it." in report
     assert "Empty cells are learned too: score." in report
-    assert data.report[1] == "Not learned of 9 columns: 'id' (left out)."
+    assert data.report[1] == "Of 9 columns 8 are learned; beside them: 'id' (left out)."
     labelled = load(tmp_path / "t.csv", label="plan", given="age").report
-    assert labelled[1] == "Not learned of 9 columns: 'id' (left out), 'age' (given), 'plan' (the label)."
+    beside = "'id' (left out), 'age' (a value to ask for), 'plan' (the class of a row)"
+    assert labelled[1] == f"Of 9 columns 6 are learned; beside them: {beside}."
     assert "day (dates); city, member, plan (words)" in report
 
 

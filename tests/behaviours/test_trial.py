@@ -222,7 +222,9 @@ def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:
     assert made(data, 0, 0.0)(3, 4, torch.Generator()).shape == (4, 1, 8, 8)
     with pytest.raises(BadInput, match="other data"):
         made.splitter(few(), 5)
-    everything = evenodds.fit("digits", "digits", out=tmp_path / "all", task="condition", **{**small, "held_out": 0})
+    everything = evenodds.fit(
+        "digits", "digits", out=tmp_path / "all", task="condition", **{**small, "held_out": 0, "evaluate_share": None}
+    )
     with pytest.raises(BadInput, match="held 0 images out"):
         FinishedRun(everything).splitter(data, 5)
     plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", task="generate", **small)

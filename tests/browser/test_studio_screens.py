@@ -43,7 +43,9 @@ class Server:
     def begin(self) -> None:
         door = Door.taken(port=self.port, token=TOKEN)
         self.port, self.address = door.access.port, door.key
-        self._server = uvicorn.Server(configured(studio(door.access, self.base, [self.data], "cpu")))
+        self._server = uvicorn.Server(
+            configured(studio(door.access, self.base, [self.data, self.data.with_name("tables")], "cpu"))
+        )
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[door.socket])))
         self._thread.start()
         while not self._server.started:
@@ -126,6 +128,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     evenodds.fit(str(data), "fill-32", out=home / "runs" / "fill-1", size=16, generator__width=4, **common)
     small = {"task__crop": 16, "size": 24, "generator__width": 8, "generator__blocks": 1}
     evenodds.fit(str(data), "upscale-x2", out=home / "runs" / "up-1", **small, **common)
+    evenodds.fit(str(data), "classify", out=home / "runs" / "few-1", size=16, generator__width=4, **common)
+    (home / "tables").mkdir()
+    (home / "tables" / "rows.csv").write_text("age,group\n1,a\n2,b\n", encoding="utf-8")
     (home / "runs" / "fill-1" / "report.html").write_text("<h1>All is well</h1>", encoding="utf-8")
     return home / "runs", data
 
@@ -271,6 +276,36 @@ def test_a_picture_that_is_dropped_is_enlarged(watched: Watched, places: tuple[P
     widths = watched.page.evaluate("[...document.querySelectorAll('.two canvas')].map(c => c.width)")
     assert widths == [48, 24]
     watched.sound()
+
+
+@wide
+def test_a_picture_that_is_dropped_is_classified(watched: Watched, places: tuple[Path, Path]) -> None:
+    watched.show("#/run/few-1/tools", ".drop")
+    watched.page.set_input_files(".drop input", places[1] / "dogs" / "00.png")
+    watched.page.wait_for_selector(".classified tr >> nth=1")
+    rows = [row.split("\t") for row in watched.page.locator(".classified tr").all_inner_texts()]
+    assert {row[0] for row in rows} == {"cats <b>x", "dogs"}
+    shares = [float(row[-1].removesuffix(" %")) for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.11)
+    watched.drawn("Your picture")
+    watched.sound()
+
+
+@wide
+def test_a_column_with_the_class_is_asked_for_where_the_recipe_draws(
+    watched: Watched, places: tuple[Path, Path]
+) -> None:
+    page = watched.page
+    watched.show("#/new", "option:text-is('classify-table')", "attached")
+    page.get_by_label("Folder or file").fill(str(places[1].with_name("tables") / "rows.csv"))
+    page.get_by_role("button", name="Look").click()
+    page.get_by_label("Column with the class").select_option("group")
+    task = page.locator("label.field", has=page.locator("code:text-is('task')")).locator("input")
+    for recipe, value, own in (("small-table", "condition", "generate"), ("classify-table", "", "classify")):
+        page.locator("label:has-text('Recipe') select").first.select_option(recipe)
+        page.wait_for_selector(f"input[placeholder='recipe: {own}']")
+        assert task.input_value() == value
 
 
 @wide

@@ -11,6 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evenodds.data.dataset import Dataset
+from evenodds.data.labelled import WithLabels, draw_labels
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
@@ -18,13 +21,17 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import Feed, train
 from evenodds.parts import networks
+from evenodds.parts.losses.adversarial import hinge, non_saturating
+from evenodds.parts.losses.penalties import r1
 from evenodds.parts.priors import Normal
 from evenodds.parts.views import translation
-from evenodds.tasks.classify import Classify, WithLabels, draw_labels
+from evenodds.tasks.classify import Classify
+from evenodds.tasks.contest import Contest
 from tests.games import assert_resumes_exactly
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 CLASSES, LATENT = 3, 4
+NAMES = ("a", "b", "c")
 PLACES = [(name, shape) for name in FAMILIES for shape in [(2, 9, 8), *([(5,)] if name == "mlp" else [])]]
 EVERY_TERM = {
     "entropy": 0.3,
@@ -52,8 +59,11 @@ class Rare:
         return {"x": x, "y": y if self.labels else torch.full_like(y, -1)}
 
 
-def labelled(shape: tuple[int, ...]) -> dict[str, Tensor]:
-    return {"x": torch.linspace(-1, 1, 5).view(5, *[1] * len(shape)).expand(5, *shape), "y": torch.arange(5) % CLASSES}
+def labelled(shape: tuple[int, ...], size: int = 7, y: Tensor | None = None) -> WithLabels:
+    """Random items, with five labelled ones."""
+    x = torch.linspace(-1, 1, 5).view(5, *[1] * len(shape)).expand(5, *shape)
+    data = Dataset(x, Units((-1,), (1,), "float32"), torch.arange(5) % CLASSES if y is None else y, NAMES)
+    return WithLabels(Rare(shape), data, torch.arange(5), size)
 
 
 def players(name: str, shape: tuple[int, ...], **options: Any) -> dict[str, nn.Module]:
@@ -70,7 +80,9 @@ def learner(of: dict[str, nn.Module]) -> Gradient:
 
 
 def task(**options: Any) -> Classify:
-    return Classify(**{"prior": Normal(LATENT), "classes": CLASSES, **options})
+    of_contest = {name: options.pop(name) for name in ("loss", "penalty", "view", "fused") if name in options}
+    contest = Contest(**{"loss": non_saturating, **of_contest})
+    return Classify(**{"prior": Normal(LATENT), "contest": contest, "classes": CLASSES, **options})
 
 
 def plays_restores_and_answers(game: Classify, of: dict[str, nn.Module], data: Feed, shape: tuple[int, ...]) -> None:
@@ -99,7 +111,7 @@ def plays_restores_and_answers(game: Classify, of: dict[str, nn.Module], data: F
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("name", "shape"), PLACES)
 def test_every_family(name: str, shape: tuple[int, ...], fused: bool) -> None:
-    data = WithLabels(Rare(shape), labelled(shape), size=7)
+    data = labelled(shape)
     plays_restores_and_answers(task(fused=fused), players(name, shape), data, shape)
 
 
@@ -111,7 +123,7 @@ def test_every_family(name: str, shape: tuple[int, ...], fused: bool) -> None:
 )
 def test_every_term(options: dict[str, Any], own: bool) -> None:
     shape = (1, 8, 8)
-    data: Feed = WithLabels(Rare(shape), labelled(shape), size=7) if own else Rare(shape)
+    data: Feed = labelled(shape) if own else Rare(shape)
     plays_restores_and_answers(task(**options), players("mlp", shape), data, shape)
 
 
@@ -136,6 +148,8 @@ def test_a_batch_without_a_known_label_is_finite() -> None:
         ({"temperature": -1.0}, "'temperature' must be at least 0, got -1"),
         ({"shares": (0.5, 0.5)}, "'shares' must be 3 numbers above 0"),
         ({"shares": (0.5, 0.5, 0.0)}, "'shares' must be 3 numbers above 0"),
+        ({"penalty": r1}, "set loss=non_saturating penalty=none"),
+        ({"loss": hinge}, "set loss=non_saturating penalty=none"),
         ({"threshold": 1.0}, r"'threshold' must be in \[0, 1\), got 1"),
     ],
 )
@@ -154,9 +168,9 @@ def test_what_does_not_fit_is_refused() -> None:
         task().discriminator_cost(players("mlp", (5,), outputs=1), hand)
     with pytest.raises(BadInput, match="needs 'x' or 'z', got nothing"):
         task().answer(players("mlp", (5,)), {})
-    with pytest.raises(BadInput, match="drop -1"):
-        WithLabels(Rare((5,)), {"x": x, "y": torch.tensor([0, -1])}, size=2)
+    with pytest.raises(BadInput, match="whose y is not -1"):
+        labelled((5,), y=torch.tensor([0, 1, 2, 0, -1]))
     with pytest.raises(BadInput, match="size >= 1"):
-        WithLabels(Rare((5,)), {"x": x, "y": torch.tensor([0, 1])}, size=0)
+        labelled((5,), size=0)
     with pytest.raises(BadInput, match="class 1 has 1 items, 2 were asked for"):
         draw_labels(torch.tensor([0, 0, 1]), 2, seed=0)

@@ -47,6 +47,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "upscale-x2": {"size": 16, "task.crop": 16, "generator.width": 4, "generator.blocks": 1, "discriminator.width": 4},
     "denoise": {"size": 16, "task.crop": 16, "generator.width": 4, "generator.blocks": 1, "discriminator.width": 4},
     "segment": {"size": 32, "task.crop": None, "generator.width": 4, "discriminator.width": 4},
+    "classify": {"size": 16, "generator.width": 4, "discriminator.width": 4},
     "fill-32": {"size": 8, "generator.width": 4, "discriminator.width": 4},
     "cycle": {"size": 16, "generator.width": 2, "generator.depth": 1, "discriminator.width": 4},
 }
@@ -60,6 +61,7 @@ KINDS = {
     "upscale": ("upscale-x2", Options()),
     "segment": ("segment", Options()),
     "fill": ("fill-32", Options(uint8=True)),
+    "classify": ("classify", Options()),
     "way there": ("cycle", Options()),
     "way back": ("cycle", Options(back=True)),
 }
@@ -233,7 +235,23 @@ def _negative(_: Graph) -> Steps:
     return [("Neg", ["source"], "x")], {}
 
 
-STEPS = {"encode": _flat, "features": _flat, "fill": _filled, "segment": _labelled, "translate": _negative}
+def _shares(graph: Graph) -> Steps:
+    """The softmax of such products."""
+    (flat, (product, of, name)), weights = _flat(graph)
+    return [flat, (product, of, "logits"), ("Softmax", ["logits"], name, {"axis": 1})], weights
+
+
+STEPS = {
+    "classify": _shares,
+    "encode": _flat,
+    "features": _flat,
+    "fill": _filled,
+    "segment": _labelled,
+    "translate": _negative,
+}
+
+
+WITHOUT = ("segment", "fill", "encode", "features", "classify")
 
 
 def test_files_are_put_to_work_without_torch_as_with_it(
@@ -247,7 +265,7 @@ def test_files_are_put_to_work_without_torch_as_with_it(
     Image.fromarray(np.repeat([[0, 255]], 30, 0).repeat(20, 1).astype(np.uint8)).resize((44, 60), 0).save(
         tmp_path / "mask.png"
     )
-    made = {one.stem: one for one in (stand_in(kind, tmp_path) for kind in ("segment", "fill", "encode", "features"))}
+    made = {one.stem: one for one in (stand_in(kind, tmp_path) for kind in WITHOUT)}
     draws, enlarges = (files[kind][1].path for kind in ("class numbers", "upscale"))
 
     def commands(out: str) -> list[list[str]]:
@@ -267,6 +285,8 @@ def test_files_are_put_to_work_without_torch_as_with_it(
             ["fill", made["fill"], tmp_path / "in", "--mask", tmp_path / "mask.png", "-n", 2, "--out", results / "all"],
             ["encode", made["encode"], tmp_path / "in", "--out", results / "codes.npz"],
             ["features", made["features"], tmp_path / "in", "--out", results / "features.npz"],
+            ["classify", made["classify"], tmp_path / "in", "--out", results / "classes.csv"],
+            ["classify", made["classify"], tmp_path / "in" / "1.png"],
             ["sample", draws, "-n", 7, "--seed", 3, "--folder", results / "drawn", "--npz", results / "drawn.npz"],
             *(["card", one] for one in (draws, enlarges, *made.values())),
         ]
@@ -280,12 +300,12 @@ def test_files_are_put_to_work_without_torch_as_with_it(
         timeout=90,
     )
     assert done.returncode == 0, done.stderr
-    for place in ("convert", "latent", "export"):
+    for place in ("classify", "convert", "latent", "export"):
         monkeypatch.setattr(f"evenodds.cli.{place}.is_alone", lambda *_: False)
     monkeypatch.setattr("evenodds.cli.sample.without_torch", lambda *_: None)
     heard = io.StringIO()
     monkeypatch.setattr(sys, "stdout", heard)
-    assert [main(line) for line in commands("with")] == [0] * 13
+    assert [main(line) for line in commands("with")] == [0] * 16
     assert heard.getvalue().replace(str(tmp_path / "with"), str(tmp_path / "without")) == done.stdout
     named = sorted(path.relative_to(tmp_path / "with") for path in (tmp_path / "with").rglob("*.*"))
     assert len(named) > 30
@@ -299,6 +319,8 @@ def require_same(one: Path, other: Path) -> None:
     if one.suffix == ".png":
         pixels = [np.asarray(Image.open(path)).astype(int) for path in (one, other)]
         assert np.abs(pixels[0] - pixels[1]).max() <= 1, one
+    elif one.suffix == ".csv":
+        assert one.read_text() == other.read_text()
     elif one.suffix == ".npz":
         with np.load(one) as ours, np.load(other) as theirs:
             assert {*ours} == {*theirs}
@@ -343,6 +365,8 @@ def answers_of(session: Session, answers: str) -> Batch:
     bytes_ = torch.randint(0, 17, (4, *shape), generator=rng, dtype=torch.uint8)
     if answers == "encode":
         return {"z": session.players["encoder"](to_model(bytes_)).detach()}
+    if answers == "classify":
+        return {"probabilities": session.reply({"x": to_model(bytes_)})["probabilities"]}
     if answers == "features":
         return {"features": session.players["discriminator"](to_model(bytes_), features=True)[1].detach()}
     if answers == "fill":

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from evenodds.runs.config_files import recipe
 from evenodds.runs.find import KINDS, find, make, names, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import RANGES, accepts, is_plain, require_options
+from evenodds.runs.part_options import require_part
 from evenodds.runs.values import Part
 
 NAMED = ("networks", "mappers", "fillers")
@@ -237,3 +239,47 @@ def test_a_run_of_networks_that_are_too_large_is_refused() -> None:
 def test_an_encoder_has_no_code_of_a_discriminator_that_is_an_autoencoder() -> None:
     part = Part("mlp", {"code": 16, "minibatch_std": True, "width": 8})
     assert options_of_encoder(part, network("mlp", "Discriminator")) == {"width": 8}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("decay.progress", "0.5", "no option of decay 'constant' 'progress'; there are none; leave it out"),
+        ("penalty.uniform", "1", "no option of penalty 'gradient_penalty' 'uniform'; there are none; leave it out"),
+        ("penalty.view", "flip", "no option of penalty 'gradient_penalty' 'view'; there are none; leave it out"),
+        ("generator.latent", "3", "no option of generator 'dcgan' 'latent'; known: bottom, cap, condition,"),
+        ("discriminator.self_modulation", "true", "no option of discriminator 'dcgan' 'self_modulation'; "),
+        (
+            "discriminator.shape",
+            "3",
+            "known: bottom, cap, dropout, growth, minibatch_std, norm, outputs, pretrained, width",
+        ),
+        ("task.prior", "normal", "no option of task 'generate' 'prior'; there are none; leave it out"),
+        ("task.discriminator_steps", "2", "no option of task 'generate' 'discriminator_steps'; there are none"),
+    ],
+)
+def test_what_a_part_is_made_with_is_no_option(key: str, value: str, said: str) -> None:
+    """Tensors, networks and settings of their own were listed as options, and refused when they were given."""
+    config = with_settings(Config(), {"penalty": "gradient_penalty"})
+    with pytest.raises(BadInput) as error:
+        with_settings(config, {key: value})
+    assert said in str(error.value)
+
+
+def test_options_of_every_part_are_plain() -> None:
+    """All that the message on an unknown option lists can be typed."""
+    for key, about in settings().items():
+        for kind in about.kinds:
+            for name in names(kind) if kind not in ("sources", "recipes", "optimizers") else ():
+                with pytest.raises(BadInput) as error:
+                    require_part(key, (kind,), Part(name, {"no such option": 1}))
+                listed = re.findall(r"known: (.*)", str(error.value))
+                assert not {*"".join(listed).split(", ")} & {
+                    "progress",
+                    "uniform",
+                    "normal",
+                    "view",
+                    "x",
+                    "contest",
+                    "dial",
+                }

@@ -61,6 +61,7 @@ class Home:
     upscale: Path
     segment: Path
     fill: Path
+    classify: Path
     scenes: Path
     images: Path
     large: Path
@@ -87,12 +88,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     crops = {"generator__blocks": 1, "task__crop": 16, "size": 16}
     evenodds.fit(root / "scenes/images", "upscale-x2", out=root / "upscale", **TINY, **NETS, **crops)
     evenodds.fit(root / "scenes/images", "fill-32", out=root / "fill", size=16, **TINY, **NETS)
+    evenodds.fit(root / "data.npz", "classify", out=root / "classify", **TINY, **NETS)
     mask = np.zeros((16, 16), np.uint8)
     mask[4:9, 4:9] = 255
     Image.fromarray(mask).save(root / "mask.png")
     return Home(
-        root / "digits", root / "upscale", root / "segment", root / "fill", root / "scenes", root / "scenes/images",
-        root / "large", root / "mask.png",
+        root / "digits", root / "upscale", root / "segment", root / "fill", root / "classify", root / "scenes",
+        root / "scenes/images", root / "large", root / "mask.png",
     )  # fmt: skip
 
 
@@ -128,6 +130,7 @@ WRITERS = {
     "reconstruct": of(
         "reconstruct", "{digits}", "--images", "64", "--steps", "1", "--out", "{to}/r.png", writes=("r.png",)
     ),
+    "classify": of("classify", "{classify}", "--out", "{to}/c.csv", writes=("c.csv",)),
     "features": of("features", "{digits}", "--out", "{to}/f.npz", writes=("f.npz",)),
     "evaluate": of("evaluate", "{digits}", *JUDGED, "--out", "{to}/e.json", writes=("e.json",)),
     "report": of("report", "{digits}", *JUDGED, "--out", "{to}/r.html", writes=("r.html",)),

@@ -145,6 +145,7 @@ COMMANDS: dict[str, list[str]] = {
     "augment": ["RUN", "--to", "out", "--per-class", "1"],
     "bench": ["RUN/config.yaml", "--data", "ring", "--seconds", "0.1"],
     "card": ["RUN"],
+    "classify": ["RUN"],
     "directions": ["RUN"],
     "doctor": ["RUN"],
     "encode": ["RUN"],

@@ -104,7 +104,7 @@ def _card(run: Path, untouched: Untouched) -> None:
         return
     task = build_task(untouched.config, card)
     conditions = SampleConditions(task, card)
-    if task.prior is not None:
+    if task.draws:
         conditions.for_samples(2, 0, 256, None, None)
     if card.units.columns:
         card.texts(card.units.to_data(torch.zeros(2, *card.shape)).numpy())

@@ -10,14 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset
+from evenodds.data.labelled import WithLabels, draw_labels
 from evenodds.data.readers.digits import digits
+from evenodds.data.units import Units
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.trainer import train
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.networks import mlp
 from evenodds.parts.priors import Normal
-from evenodds.tasks.classify import Classify, WithLabels, _entropy, _pull_away, draw_labels
+from evenodds.tasks.classify import Classify, _entropy, _pull_away
+from evenodds.tasks.contest import Contest
 
 
 class Table(nn.Module):
@@ -33,7 +38,8 @@ class Table(nn.Module):
 
 
 def task(classes: int = 3, **options: Any) -> Classify:
-    return Classify(prior=Normal(4), classes=classes, **options)
+    terms = Contest(non_saturating, fused=options.pop("fused", False))
+    return Classify(prior=Normal(4), contest=terms, classes=classes, **options)
 
 
 def players(of: nn.Module) -> dict[str, nn.Module]:
@@ -138,8 +144,10 @@ def test_labels_are_drawn_from_every_class_alike() -> None:
 
 def test_every_labelled_item_is_shown_as_often_as_the_others() -> None:
     data = digits()
-    labelled = {"x": torch.arange(5.0)[:, None], "y": torch.arange(5)}
-    feed = WithLabels(Batches(data, None, 8, seed=0), labelled, size=12, seed=3)
+    labelled = Dataset(
+        torch.arange(5.0)[:, None], Units((-1,), (1,), "float32"), torch.arange(5), tuple("abcde"), kind="table"
+    )
+    feed = WithLabels(Batches(data, None, 8, seed=0), labelled, torch.arange(5), size=12, seed=3)
     shown = torch.cat([feed.at(8 * i)["labelled_y"] for i in range(200)]).bincount()
     assert all(feed.at(8 * i)["labelled_y"].bincount().min() >= 2 for i in range(20))
     assert (shown - 480).abs().max() < 40
@@ -192,12 +200,12 @@ class Noisy(nn.Module):
 @pytest.mark.parametrize("fused", [False, True])
 def test_consistency_holds_noisy_answers_against_calm_ones(fused: bool) -> None:
     torch.manual_seed(0)
-    task = Classify(prior=Normal(2), classes=3, consistency=0.7, unsupervised=0.0, fused=fused)
+    game = task(consistency=0.7, unsupervised=0.0, fused=fused)
     discriminator = Noisy()
     x = torch.randn(16, 2)
     hand = {"x": x, "labelled_x": x[:4], "labelled_y": torch.tensor([0, 1, 2, 0]), "z": torch.zeros(16, 2)}
     torch.manual_seed(1)
-    cost = task.discriminator_cost({"generator": nn.Identity(), "discriminator": discriminator}, hand)["consistency"]
+    cost = game.discriminator_cost({"generator": nn.Identity(), "discriminator": discriminator}, hand)["consistency"]
     torch.manual_seed(1)
     noisy = (
         discriminator.noise(torch.cat([x[:4], x]))[4:]
@@ -209,10 +217,10 @@ def test_consistency_holds_noisy_answers_against_calm_ones(fused: bool) -> None:
     assert discriminator.training
     cost.backward()
     assert discriminator.layer.weight.grad.abs().sum() > 0
-    still = Classify(prior=Normal(2), classes=3, unsupervised=0.0)
-    assert "consistency" not in still.discriminator_cost(
+    still = task(unsupervised=0.0).discriminator_cost(
         {"generator": nn.Identity(), "discriminator": discriminator}, hand
     )
+    assert "consistency" not in still
 
 
 @pytest.mark.parametrize(

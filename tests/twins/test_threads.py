@@ -229,6 +229,11 @@ def test_a_choice_on_the_way_takes_the_place_of_later_ones_and_leaves_a_damaged_
     for images, value in ((0, 1), (64, 2), (32, 4)):
         add_choice(tmp_path, ThreadChoice(value, images).choice(), said.append)
     assert [(one.images, one.value) for one in read_thread_choices(tmp_path)] == [(0, 1), (32, 4)]
+    for images in ('"x"', "null", "[]"):  # an entry of another type fell where it was compared
+        (tmp_path / "choices.json").write_text(f'[{{"setting": "threads", "value": 1, "images": {images}}}]')
+        add_choice(tmp_path, ThreadChoice(2, 96).choice(), said.append)
+        assert f'"images": {images}' in (tmp_path / "choices.json").read_text()
+        assert "threads=2 is not written there" in said.pop()
     (tmp_path / "choices.json").write_text("[{")
     add_choice(tmp_path, ThreadChoice(2, 96).choice(), said.append)
     assert said[0].endswith("; threads=2 is not written there")

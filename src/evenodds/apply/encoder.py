@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from evenodds.runs.session import Session, settle
 from evenodds.runs.values import Part
 from evenodds.tasks.infer import Infer, encoder_options
 
-__all__ = ["encoder_of", "existing_encoder", "has_encoder", "require_encoder"]
+__all__ = ["encoder_for", "encoder_of", "existing_encoder", "has_encoder"]
 
 ENCODER_PLAYER = "encoder"
 """Where an encoder is among the players of a session: one that was exported, or that the run's own task has."""
@@ -57,9 +58,26 @@ def encoder_of(
     Raises:
         BadInput: it has learned already, from another number of samples than is asked for.
     """
+    return encoder_for(session, samples, listeners, seed)()
+
+
+def encoder_for(
+    session: Session, samples: int | None = None, listeners: tuple[Listener, ...] = (), seed: int = 0
+) -> Callable[[], nn.Module]:
+    """What `encoder_of` gives, once it is called: what it refuses is refused now, before any data are read.
+
+    An encoder that the run has kept is read now, and once.
+    """
     if (kept := _kept(session, samples)) is not None:
-        return kept
+        return lambda: kept
     encoder = _new_encoder(session, seed)
+    return lambda: _learned(encoder, session, samples, listeners, seed)
+
+
+def _learned(
+    encoder: nn.Module, session: Session, samples: int | None, listeners: tuple[Listener, ...], seed: int
+) -> nn.Module:
+    """The encoder, trained, and left in the run's folder."""
     conditional, path = session.conditions.kind is not None, session.folder / ENCODER
     prior = _Joint(session) if conditional else session.latent
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
@@ -89,12 +107,6 @@ def encoder_of(
     except OSError as error:
         warn(f"the encoder is not kept in {path.parent}: {error.strerror}", Remark, stacklevel=2)
     return encoder.eval()
-
-
-def require_encoder(session: Session, samples: int | None = None) -> None:
-    """BadInput, before any data are read, where `encoder_of` would refuse."""
-    if _kept(session, samples) is None:
-        _new_encoder(session, 0)
 
 
 def _kept(session: Session, samples: int | None = None) -> nn.Module | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from evenodds.apply.encoder import encoder_of, require_encoder
+from evenodds.apply.encoder import encoder_for
 from evenodds.apply.inversion import Codes, conditions_of, invert, require_walk, walk_between
 from evenodds.apply.items import items
 from evenodds.data.dataset import Dataset
@@ -41,14 +41,13 @@ def encoded(
         reading: told (files done, files in all) while the source is read.
         most_pixels: of a picture of the source; larger ones are not decoded. None: 89,478,485.
     """
-    require_encoder(session, images)
+    encoder = encoder_for(session, images, listeners)
     data = items(session, source, reading, most_pixels)
     if n is not None and n < len(data):
         data = data.take(evenly(len(data), n))
     data = data.in_memory("the items")
-    encoder = encoder_of(session, images, listeners)
     x = data.batch(torch.arange(len(data)))["x"]
-    return data, invert(session, x, encoder, steps, conditions_of(session, data))
+    return data, invert(session, x, encoder(), steps, conditions_of(session, data))
 
 
 def walk_between_images(
@@ -61,9 +60,9 @@ def walk_between_images(
     """
     names = both_ends("walk", first, last)
     require_walk(session, steps)
-    require_encoder(session)
+    encoder = encoder_for(session, listeners=listeners)
     ends = [items(session, name).batch(torch.arange(1))["x"] for name in names]
-    return walk_between(session, ends[0], ends[1], path, steps, encoder_of(session, listeners=listeners))
+    return walk_between(session, ends[0], ends[1], path, steps, encoder())
 
 
 def both_ends(command: str, first: str | None, last: str | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.apply.encoder import encoder_of, require_encoder
+from evenodds.apply.encoder import encoder_for
 from evenodds.apply.encoding import both_ends
 from evenodds.apply.inversion import estimated
 from evenodds.apply.items import items
@@ -70,10 +70,10 @@ def mixed_images(
     """
     require_styles(session)
     names = both_ends("mix", first, last)
-    require_encoder(session)
+    encoder = encoder_for(session, listeners=listeners)
     data = [items(session, name) for name in names]
-    encoder = encoder_of(session, listeners=listeners)
-    found = [estimated(session, one.batch(torch.arange(1))["x"], encoder) for one in data]
+    learned = encoder()
+    found = [estimated(session, one.batch(torch.arange(1))["x"], learned) for one in data]
     return _exchanged(session, *(z if c is None else torch.cat([z, c.to(z)], 1) for z, c in found))
 
 

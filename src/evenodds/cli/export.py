@@ -36,8 +36,8 @@ def export(
     out
         The file to write [default: ANSWERS.onnx or ANSWERS.pt2 in the run folder, ANSWERS-back of --back].
     answers
-        What the file does: sample, fill, upscale, translate or segment; encode (z of items, by the encoder that
-        `evenodds encode` learned); features (what the discriminator sees) [default: what the run is for].
+        What the file does: sample, fill, upscale, translate, segment or classify; encode (z of items, by the encoder
+        that `evenodds encode` learned); features (what the discriminator sees) [default: what the run is for].
     uint8
         Images are bytes, in the data's own units, on the way in and out [default: float32 in [-1, 1]].
     fp16

@@ -30,7 +30,7 @@ class Limits:
     queue
         Requests that wait at most; those beyond are refused at once, with status 429.
     most_samples
-        Of one request: samples, fillings, images or rows to encode.
+        Of one request: samples, fillings, images or rows to encode or classify.
     most_mib
         Of one request with an image.
     most_megapixels
@@ -67,7 +67,7 @@ def serve(
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> int:
-    """Answer for one run over HTTP: samples, codes, fillings, pictures made of pictures.
+    """Answer for one run over HTTP: samples, codes, classes, fillings, pictures made of pictures.
 
     It answers this machine alone, and whoever has the token. Requests that wait together are computed together.
 

@@ -222,8 +222,7 @@ def _next_steps(session: Any) -> list[str]:
         f"its figures:    {command()} show {named}",
     ]
     if not session.draws:
-        work = f"{command()} {session.task.command} {named} {session.task.operands}".rstrip()
-        return [*lines, f"put it to work: {work}"]
+        return [*lines, f"put it to work: {command()} {session.at_work}"]
     judged = [f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []
     if session.card.kind == "table":
         return [*lines, f"more rows:      {command()} sample {named} -n 1000 --folder rows", *judged]

@@ -22,14 +22,22 @@ TINY = 10
 
 
 def check(
-    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmentation: str = "", batch: int = 0
+    data: Dataset,
+    train: Tensor,
+    held_out: Tensor,
+    *,
+    by_class: bool = False,
+    draws: bool = True,
+    augmentation: str = "",
+    batch: int = 0,
 ) -> list[str]:
     """Plain sentences on what will trouble a run on such data; none where all is well.
 
     Args:
         train: (N,) the items that are trained on.
         held_out: (M,) those that are held out.
-        by_class: whether samples are to be asked for by class.
+        by_class: whether classes are to be learned.
+        draws: whether samples are to be drawn, which may be copies.
         batch: items that are shown at once.
         augmentation: the settings under which images are shown in more ways; empty where there are none, or they are.
 
@@ -40,18 +48,18 @@ def check(
     if len(sums) > 1 and bool((sums == sums[0]).all()):
         raise BadInput(f"all {len(sums):,} items are the same: there is nothing to learn; check how they were read")
     return [
-        *_labels(data, train, by_class),
+        *_labels(data, train, by_class, draws),
         # Points of a source are drawn anew each: two are equal where their floats are, which tells nothing.
         *(_repeated(sums, train, held_out) if data.kind != "toy" else []),
         *_constant(data),
-        *_few(data, len(train), augmentation),
-        *_few_rows(data, len(train)),
+        *_few(data, len(train), augmentation, draws),
+        *_few_rows(data, len(train), draws),
         *_held_out(len(held_out), data.apart is not None),
         *_batch(batch, len(train)),
     ]
 
 
-def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
+def _labels(data: Dataset, train: Tensor, by_class: bool, draws: bool) -> list[str]:
     if data.y is None:
         return []
     labels = data.y[train]
@@ -66,7 +74,8 @@ def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
     tiny = [f"{data.classes[k]} ({n})" for k, n in enumerate(counts.tolist()) if 0 < n < TINY]
     absent = [data.classes[k] for k, n in enumerate(counts.tolist()) if not n]
     more = f" and {len(tiny) - 8} more" if len(tiny) > 8 else ""
-    many = f"Classes with fewer than {TINY} training items: {', '.join(tiny[:8])}{more}; expect copies of these."
+    then = "expect copies of these" if draws else "more labels help these most"
+    many = f"Classes with fewer than {TINY} training items: {', '.join(tiny[:8])}{more}; {then}."
     lines = listed("No training item is of {}: {}; nothing is learned of it.", absent, what="class")
     return [*lines, *([many] if tiny else [])]
 
@@ -90,7 +99,7 @@ def _constant(data: Dataset) -> list[str]:
     return [f"{blank:,} of {len(data):,} images are of one colour throughout; are they meant to be?"] if blank else []
 
 
-def _few(data: Dataset, n: int, augmentation: str) -> list[str]:
+def _few(data: Dataset, n: int, augmentation: str, draws: bool) -> list[str]:
     if data.kind != "image":
         return []
     side = max(data.shape[1:])
@@ -98,15 +107,18 @@ def _few(data: Dataset, n: int, augmentation: str) -> list[str]:
     if n >= enough:
         return []
     upright = "where no side of an image is up, " if "turns=all" in augmentation else ""
-    more = f"{upright}add augmentation (--set {augmentation}), " if augmentation else ""
+    advice = [f"{upright}add augmentation (--set {augmentation})"] if augmentation else []
+    advice += ["watch for copies"] if draws else []
     size = f"{data.shape[1]} x {data.shape[2]}"
-    few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size}"
-    return [f"{few} (from {enough:,} on it is easier): {more}{'and ' if upright else ''}watch for copies."]
+    few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size} (from {enough:,} on it is easier)"
+    return [f"{few}{': ' * bool(advice)}{', '.join(advice)}."]
 
 
-def _few_rows(data: Dataset, n: int) -> list[str]:
+def _few_rows(data: Dataset, n: int, draws: bool) -> list[str]:
     if data.kind == "image" or n >= FEW_ROWS:
         return []
+    if not draws:
+        return [f"{count(n, 'row')} to train on {'is' if n == 1 else 'are'} few: answers for others will err."]
     return [f"{count(n, 'row')} to train on: samples will repeat {'it' if n == 1 else 'them, or mix their cells'}."]
 
 

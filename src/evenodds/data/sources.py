@@ -36,7 +36,7 @@ from evenodds.data.tables.cells import Parsed, WordCells
 from evenodds.data.tables.rows import Column
 from evenodds.data.tables.types import Types, placed
 from evenodds.data.units import STORED, Units
-from evenodds.data.wording import listed, shape_words
+from evenodds.data.wording import listed, not_like, shape_words
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import NotRegular, refusal
@@ -172,7 +172,7 @@ def load_like(
         both = [load(source, progress, **options, layout=layout) for layout in ("nchw", "nhwc")]
         data = next((one for one in both if one.shape == like.shape), data)
     if data.shape != like.shape:
-        raise BadInput(f"{what} are {shape_words(data.shape)}, and {shape_words(like.shape)} are needed; give such")
+        raise not_like(what, data.shape, like.shape)
     return _in_units_of(data, like.units, what)
 
 
@@ -251,7 +251,7 @@ def _points(path: Path, size: int, what: str) -> Dataset:
     if wordy := [name for name in names if parsed[name].form != "number"]:
         raise BadInput(f"{what} are to be numbers, and column {shortened(wordy[0])} holds words or dates; leave it out")
     if len(names) != size:
-        raise BadInput(f"{what} are {shape_words((len(names),))}, and {shape_words((size,))} are needed; give such")
+        raise not_like(what, (len(names),), (size,))
     return from_array(np.stack([parsed[name].values for name in names], 1))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["count", "items_of", "listed", "shape_words", "some_names"]
+from evenodds.errors import BadInput
+
+__all__ = ["count", "items_of", "listed", "not_like", "shape_words", "some_names"]
 
 
 def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:
@@ -31,6 +33,15 @@ def shape_words(shape: Sequence[int]) -> str:
     if len(shape) == 3:
         return f"images of {shape[1]} x {shape[2]} with {count(shape[0], 'channel')}"
     return f"rows of {count(shape[0], 'number')}" if len(shape) == 1 else f"items of {tuple(shape)}"
+
+
+def not_like(what: str, shape: Sequence[int], needed: Sequence[int]) -> BadInput:
+    """The error for items of another shape than others.
+
+    Args:
+        what: begins the message, e.g. "the samples".
+    """
+    return BadInput(f"{what} are {shape_words(shape)}, and {shape_words(needed)} are needed; give such")
 
 
 def items_of(kind: str) -> str:

@@ -12,6 +12,7 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from evenodds.data.labelled import WithLabels
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array, check_counts, classes_of, items_of, seed_of
 from evenodds.estimators.items import Items
@@ -19,8 +20,10 @@ from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import TrainingOptions, batches, new_players, train_averaged
 from evenodds.parts.choosing import ChoosingGenerator, choices_in
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
-from evenodds.tasks.classify import Classify, WithLabels
+from evenodds.tasks.classify import Classify
+from evenodds.tasks.contest import Contest
 
 __all__ = ["GANClassifier"]
 
@@ -184,11 +187,11 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         blocks = self.items_.blocks
         if blocks:
             players["generator"] = ChoosingGenerator(players["generator"], blocks)
-        labelled = {"x": x[y >= 0], "y": y[y >= 0]}
-        data = WithLabels(batches(x, None, length, training, seed), labelled, training.batch, seed)
+        feed = batches(x, y, length, training, seed)
+        data = WithLabels(feed, feed.dataset, (y >= 0).nonzero().flatten(), training.batch, seed)
         total = training.total(len(x))
         average = train_averaged(
-            self._task(length, choices_in(blocks), self._shares(labelled["y"])),
+            self._task(length, choices_in(blocks), self._shares(y[y >= 0])),
             players,
             data,
             training,
@@ -215,5 +218,5 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
             consistency=self.consistency if self.unsupervised else 0.0,
             shares=shares,
             noise=self.noise,
-            fused=True,
+            contest=Contest(non_saturating, fused=True),
         )

@@ -285,6 +285,12 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     if session is not None and not judges_items(session):
         game = f"the task '{session.config.task.name}' with loss '{session.config.loss.name}'"
         figures["notes"] = [f"{game} has no discriminator that judges items"]
+    elif session is not None and not _same_conditions(session, material):
+        kinds = "class" if session.conditions.by_class else session.conditions.kind
+        figures["notes"] = [
+            f"the discriminator of this run judges an item by its {kinds}, and the real data do not have those of the "
+            "run; name data that do with --against, or leave --against out"
+        ]
     elif session is not None:
         conditions = _conditions(session, material)
         of_run = discriminator_report(session, real, fake, conditions)
@@ -298,6 +304,7 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
         except BadInput as error:
             figures["notes"] = [*figures["notes"], f"no fresh discriminator: {error}"]
     responds = session is not None and judges_items(session) and session.task.value_task() is not None
+    responds = responds and session is not None and _same_conditions(session, material)
     if "duality_gap" in extras and session is not None and responds and material.train is not None:
         step("duality gap", 0, 1)
         images = min(10_000, max(session.config.batch * 50, session.images // 20))
@@ -306,6 +313,16 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
             duality_gap(session, material.train, real, z, images, seed, _conditions(session, material)[0])
         )
     return figures
+
+
+def _same_conditions(session: Session, material: Material) -> bool:
+    """Whether the real items have the conditions that the players of the run were given, if they were given any."""
+    real, card = material.real, session.card
+    if session.conditions.kind is None:
+        return True
+    if session.conditions.by_class:
+        return real.y is not None and real.classes == card.classes
+    return real.conditions is not None and real.conditions == card.conditions
 
 
 def _conditions(session: Session, material: Material) -> tuple[Tensor | None, Tensor | None]:

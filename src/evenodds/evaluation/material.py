@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import torch
 from torch import Tensor
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.part_names import SAMPLES
+from evenodds.data.peek import peek
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
 from evenodds.data.units import Units
+from evenodds.data.wording import not_like
 from evenodds.errors import BadInput
 from evenodds.game.engine import pick_device
 from evenodds.game.seeds import mix
@@ -103,6 +107,9 @@ def gather(
         options_of(subject)  # what cannot be read is said before anything else is opened
     if run_data is not None and session is None and not is_run(against):
         raise BadInput("--data says where the data of a run lie, and no run was named; name real data with --against")
+    if most_pixels is not None:
+        _require_pictures([None if session is not None else subject, against, train])
+    _require_one_kind(session, subject, against)
     home, data = _data(session, against, run_data, reading, most_pixels)
     if home is not None:
         rest, held_out = data.split(home.config.held_out, SPLIT_SEED)
@@ -139,6 +146,41 @@ def gather(
         resized,
         rows,
     )
+
+
+def _require_pictures(sources: Sequence[Any]) -> None:
+    """BadInput where none of what is read has a limit on the size of its pictures: a run's own data keep theirs."""
+    if not any(one is not None and not is_run(one) and "most_pixels" in options_of(one) for one in sources):
+        raise BadInput(
+            "--most-pixels is of files of pictures among the samples or after --against or --train, and there are "
+            "none: the data of a run are read as they were for it; leave --most-pixels out"
+        )
+
+
+def _require_one_kind(session: Session | None, subject: Any, against: Any) -> None:
+    """BadInput where samples and real data are plainly of two kinds, rows and images: nothing of either is read yet."""
+    card = session.card if session is not None else None
+    samples = card.shape if card is not None else _glimpsed(subject)
+    named = read_settings(against).card if is_run(against) else None
+    real = named.shape if named is not None else _glimpsed(against)
+    if samples is None or real is None or len(samples) == len(real):
+        return
+    if session is not None:
+        raise not_like_run(session, real)
+    raise not_like("the samples", samples, real)
+
+
+def _glimpsed(source: Any) -> tuple[int, ...] | None:
+    """The shape of an item of a file or folder by its headers; None where they do not tell it."""
+    if not isinstance(source, str | os.PathLike) or (Path(source) / SAMPLES).is_file():
+        return None
+    glimpse = peek(os.fspath(source))
+    return None if glimpse is None else glimpse.shape
+
+
+def not_like_run(session: Session, shape: Sequence[int]) -> BadInput:
+    """The error for real data of another shape than a run makes."""
+    return BadInput(f"the run makes {session.card.shape}, the data are {tuple(shape)}; name data of that shape")
 
 
 def _most(data: Dataset) -> int:
@@ -253,7 +295,7 @@ def _fakes(
     their size, and what they are."""
     if session is not None:
         if session.card.shape != data.shape:
-            raise BadInput(f"the run makes {session.card.shape}, the data are {data.shape}; name data of that shape")
+            raise not_like_run(session, data.shape)
         numbers = session.numbers(count, seed)
         x, rows = session.card.to_model(numbers), torch.from_numpy(numbers) if data.units.columns else None
         what = {"kind": "run", "path": str(session.folder), "items": len(x), "images_seen": session.images}

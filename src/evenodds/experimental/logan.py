@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Players
+from evenodds.parts.priors import Prior
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Logan"]
@@ -40,6 +43,13 @@ class Logan(Generate):
             raise BadInput(
                 f"logan needs rate >= 0, damping > 0 and share in (0, 1], got {self.rate}, {self.damping}, {self.share}"
             )
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """How long a step is of which coordinates, where none is taken."""
+        return (
+            {} if options.get("rate", cls.rate) else dict.fromkeys(("damping", "share"), "at rate 0; set task.rate=0.9")
+        )
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, with the penalty."""

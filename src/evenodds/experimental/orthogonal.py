@@ -41,7 +41,11 @@ class Orthogonal(Extra):
             raise BadInput(f"orthogonal needs a weight of at least 0, got {self.weight}; 0.0001 is usual")
 
     def listeners(self, run: Run) -> dict[str, Listener]:
-        """None: the moves cost more."""
+        """None: the moves cost more. BadInput where nobody bears the cost."""
+        if not {*BEARERS[self.of]} & {*run.task.roles}:
+            raise BadInput(
+                f"orthogonal has no effect without a {self.of}; set orthogonal.of=generator, or leave it out"
+            )
         run.game = with_cost(run.game, "orthogonal", BEARERS[self.of], lambda _, player: self.weight * overlap(player))
         return {}
 

@@ -73,9 +73,11 @@ class Pseudo(Extra):
         return PseudoContest(**plain)
 
     def players(self, task: Playable) -> dict[str, nn.Module]:
-        """The dial."""
-        if task.prior is None:
+        """The dial; BadInput where no samples are shown to a discriminator."""
+        if not task.draws:
             raise BadInput("pseudo shows samples as reals, and this task draws none; leave it out")
+        if "discriminator" not in task.roles:
+            raise BadInput("pseudo shows samples to a discriminator, and this game has none; leave it out")
         return {"pseudo": _dial(task)}
 
     def listeners(self, run: Run) -> dict[str, Listener]:

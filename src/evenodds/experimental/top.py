@@ -58,7 +58,9 @@ class Top(Extra):
         return replace(contest, fake_weights=TopWeights(Dial(1.0)))
 
     def players(self, task: Playable) -> dict[str, nn.Module]:
-        """The dial."""
+        """The dial; BadInput of a game without a discriminator, by which samples are ranked."""
+        if "discriminator" not in task.roles:
+            raise BadInput("top ranks samples by a discriminator, and this game has none; leave it out")
         return {"top": _weights(task).share}
 
     def listeners(self, run: Run) -> dict[str, Listener]:

@@ -26,7 +26,7 @@ class About:
     """What an exported file says of itself.
 
     Args:
-        answers: sample, fill, encode, features, upscale, translate or segment.
+        answers: sample, fill, encode, features, upscale, translate, segment or classify.
         run: see `run_id`.
         images: real images that the players had seen.
         card: of the data, without places and items.

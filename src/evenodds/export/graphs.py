@@ -65,6 +65,8 @@ def possible(session: Session) -> tuple[str, ...]:
     if task.conversion(session.card.shape) is not None:
         return (task.command,)
     seen = isinstance(session.players.get("discriminator"), Scores) and task.sees_x_alone
+    if not task.draws:
+        return (task.command, *(("features",) if seen else ()))
     fills = ("fill",) if "mask" in task.request_names else ()
     return (*(fills or ("sample",)), "encode", *(("features",) if seen else ()))
 
@@ -93,7 +95,7 @@ def graph_of(session: Session, options: Options, encoder: Callable[[], nn.Module
         if encoder is None:
             raise BadInput("encode needs the run's encoder")
         return _encoding(session, options, encoder())
-    makers = {"sample": _sampling, "fill": _filling, "features": _features}
+    makers = {"sample": _sampling, "fill": _filling, "features": _features, "classify": _classifying}
     return makers.get(answers, _converting)(session, options)
 
 
@@ -249,6 +251,24 @@ def _encoding(session: Session, options: Options, encoder: nn.Module) -> Graph:
     if session.task.condition_length:
         outputs.append(Entry("c", "float32", (BATCH, session.task.condition_length)))
     return Graph("encode", Inference(session, options, start, encoder), (x,), tuple(outputs))
+
+
+class Classifier(Network):
+    """x -> probabilities (N, K) of the classes."""
+
+    def __init__(self, session: Session, options: Options, start: nn.Module) -> None:
+        super().__init__({"discriminator": session.players["discriminator"]}, options.half)
+        self.start = start
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.players["discriminator"](self.start(x).to(self.kind))
+        return logits.float().softmax(1)
+
+
+def _classifying(session: Session, options: Options) -> Graph:
+    x, start = _image(session, "x", options)
+    outputs = Entry("probabilities", "float32", (BATCH, len(session.card.classes)))
+    return Graph("classify", Classifier(session, options, start), (x,), (outputs,))
 
 
 class Seen(Network):

@@ -161,6 +161,17 @@ class Encoder(Player):
         return torch.cat(self.computed(x=x), 1)
 
 
+class Classifier(Player):
+    """x (N, ...) -> log probabilities (N, K): logits of these probabilities."""
+
+    role = "discriminator"
+
+    def forward(self, x: Tensor, features: bool = False) -> Tensor:
+        if features:
+            raise BadInput("this model tells classes, and hands out no features; take the run itself")
+        return self.computed(x=x)[0].clamp(min=torch.finfo(torch.float32).tiny).log()
+
+
 class Seen(Player, Scores):
     """x (N, ...) -> features (N, F), without logits."""
 
@@ -181,5 +192,6 @@ PLAYERS: Mapping[str, type[Player]] = {
     "segment": Labeller,
     "encode": Encoder,
     "features": Seen,
+    "classify": Classifier,
 }
 """By what a file answers."""

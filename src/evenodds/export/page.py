@@ -28,7 +28,12 @@ LICENCES = (
     "openrail", "openrail++", "osl-3.0", "other", "pddl", "postgresql", "unknown", "unlicense", "wtfpl", "zlib",
 )  # fmt: skip
 """Identifiers that hubs take, in lower case."""
-PIPELINES = {"segment": "image-segmentation", "upscale": "image-to-image", "translate": "image-to-image"}
+PIPELINES = {
+    "segment": "image-segmentation",
+    "upscale": "image-to-image",
+    "translate": "image-to-image",
+    "classify": "image-classification",
+}
 _MARKUP = re.compile(r"([\\`*_\[\]|~#])")
 
 
@@ -77,8 +82,11 @@ def _use(session: Session, name: str) -> list[str]:
     here = f"runs/{name.rpartition('/')[2]}"
     data = anonymous(session.config).data
     place = " --data PLACE" if data is not None and data.name in (ELSEWHERE, IN_MEMORY) else ""
-    work = f"{session.task.command} {here} {session.task.operands or 'TABLE.csv'}"
-    verb = f"sample {here} -n 64 --grid samples.png" if session.draws else work
+    verb = (
+        f"sample {here} -n 64 --grid samples.png"
+        if session.draws
+        else f"{session.task.command} {here} {session.task.usage}".rstrip()
+    )
     lines = [
         "pip install 'evenodds[hub]'",
         f"evenodds pull {name}                 # every file is checked by its sum, nothing is executed",

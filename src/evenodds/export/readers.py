@@ -29,13 +29,14 @@ def read_pictures(
     most_pixels: int | None = None,
     reading: Callable[[int, int], None] | None = None,
 ) -> dict[str, NDArray[Any]] | None:
-    """What a file says of pictures: z (N, latent), and c (N, K) of a conditional run, or features (N, F); and names.
+    """What a file says of pictures, and their names: z (N, latent), and c (N, K) of a conditional run; features (N, F);
+    or the names of K classes, and their probabilities (N, K).
 
     None of items that need torch to be read: those that are no pictures, or that have labels; and of files of runs that
     are conditional on attributes or values.
 
     Args:
-        command: encode or features.
+        command: encode, features or classify.
         source: a picture, or a folder or archive of pictures.
         reading: told (files done, files in all).
 
@@ -63,6 +64,8 @@ def read_pictures(
 def _told(words: Words, answers: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Answers by name; of classes, the likeliest one of each item."""
     told = {one.name: answer for one, answer in zip(words.outputs, answers, strict=True)}
+    if "probabilities" in told:
+        told["classes"] = np.asarray(words.card.classes)
     if "c" in told:
         told["c"] = np.eye(told["c"].shape[1], dtype=np.float32)[told["c"].argmax(1)]
     return told

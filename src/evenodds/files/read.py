@@ -70,7 +70,7 @@ def read_json(
         kind: what it must hold: a dataclass, `dict[str, float]`, `list[...]` and so on. Keys that a dataclass does not
             have are passed over, so that files of later versions can be read.
         advice: what to do where it cannot be read; nothing is said of it where it is empty.
-        fields: a dataclass whose fields the value must have too, where `kind` is a mapping that keeps every key.
+        fields: a type that the value must be of too, where `kind` is a mapping that keeps every key, or a list of such.
         most: bytes that it may have.
 
     Raises:

@@ -14,6 +14,7 @@ from torch import nn
 
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
+from evenodds.data.labelled import WithLabels
 from evenodds.data.readers.toys import DENSITIES
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
@@ -26,7 +27,7 @@ from evenodds.game.members import parameters_of
 from evenodds.game.modes import at_rest
 from evenodds.game.rules import Game
 from evenodds.game.slices import own_rows
-from evenodds.game.trainer import Listener, Training
+from evenodds.game.trainer import Feed, Listener, Training
 from evenodds.game.watch.history import Cells
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
@@ -45,6 +46,11 @@ from evenodds.runs.snapshot import write_snapshot
 from evenodds.tasks._playable import Playable
 
 __all__ = ["Record", "Run"]
+
+FEW_LABELS = 0.5
+"""The share of items with a label up to which each batch gets labelled ones beside it."""
+LABELLED = 4
+"""Items of a batch for each labelled one beside it."""
 
 
 @dataclass(frozen=True)
@@ -235,12 +241,19 @@ class Run:
         return self.average.copies["generator"] if self.average is not None else self.game.players["generator"]
 
     @property
-    def feed(self) -> Batches:
+    def feed(self) -> Feed:
         """Training batches by position."""
         config, engine, rows = self.config, self.engine, None
         if engine.size > 1 and self.task.deals_apart:
             rows = own_rows(config.batch, engine.rank, engine.size, engine.accumulate)
-        return Batches(self.dataset, self.train_index, config.batch, config.seed, engine.device, rows=rows)
+        batches = Batches(self.dataset, self.train_index, config.batch, config.seed, engine.device, rows=rows)
+        if not self.task.learns_labels or self.dataset.y is None:
+            return batches
+        labelled = self.train_index[self.dataset.y[self.train_index] >= 0]
+        if len(labelled) > FEW_LABELS * len(self.train_index):
+            return batches
+        size = -(-config.batch // LABELLED)
+        return WithLabels(batches, self.dataset, labelled, size, config.seed, engine.device)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -318,7 +331,7 @@ class Run:
     def evidence(self) -> Evidence | None:
         """What the watch looks at; None where no samples are drawn or too few items are held out."""
         config = self.config
-        if self.task.prior is None or not self.task.draws or len(self.held_out_index) < 4:
+        if not self.task.draws or len(self.held_out_index) < 4:
             return None
         drawn = config.data.name if config.data is not None and not config.data.options else ""
         toy = drawn if self.dataset.kind == "toy" and drawn in DENSITIES else None

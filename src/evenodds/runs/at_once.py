@@ -36,7 +36,7 @@ def _hindrance(config: Config, dataset: Dataset) -> str:
         run.task.moves()
     except BadInput as error:
         Run(replace(config, simultaneous=False), dataset)  # what is wrong with both is no reason
-        return str(error)
+        return str(error).partition("; set ")[0]  # what to do about it is done here
     c = torch.zeros(1, run.task.condition_length, device=run.engine.device) if run.task.condition_length else None
     discriminator = run.task.unconditional(run.game.players, dataset.shape, c).get("discriminator")
     if discriminator is None:

@@ -32,8 +32,8 @@ from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks._playable import Playable
 
-__all__ = ["build_engine", "build_learner", "build_players", "build_task", "layout_of"]
-__all__ += ["open_data", "options_of_encoder", "require_free_options"]
+__all__ = ["build_engine", "build_learner", "build_players", "build_prior", "build_task", "layout_of"]
+__all__ += ["open_data", "options_of_encoder", "require_free_options", "require_options_of_data"]
 
 ROLES = {"Encoder": "Discriminator"}
 """The class of a family that plays a kind of network for which it has no class of its own."""
@@ -128,6 +128,14 @@ def require_free_options(config: Config, task: Playable, shape: Sequence[int]) -
                     f"{role}.{option} of {name} '{part.name}' is decided by task '{config.task.name}', which needs "
                     f"{spec.options[option]!r}; leave {role}.{option} out"
                 )
+
+
+def require_options_of_data(config: Config, data: DataDescription) -> None:
+    """BadInput where an option of the task is one that the data decide, and which it would replace."""
+    options = _task_options(config)
+    for name, value in find("tasks", config.task.name).suits(data, options).items():
+        if name in config.task.options and options[name] != value:
+            raise BadInput(f"task.{name} follows from the data, of which it is {value!r}; leave task.{name} out")
 
 
 def _require_learning(task: Playable, config: Config, player: nn.Module) -> None:

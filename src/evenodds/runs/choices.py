@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ __all__ = ["FILE", "add_choice"]
 FILE = "choices.json"
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """What says where in a run an entry was chosen; the rest is kept as it is."""
+
+    setting: str
+    images: int = 0
+
+
 def add_choice(folder: Path, choice: Choice, say: Callable[[str], None]) -> None:
     """Adds what was chosen on the way, in place of what an attempt before chose for the setting there or later.
 
@@ -26,13 +35,13 @@ def add_choice(folder: Path, choice: Choice, say: Callable[[str], None]) -> None
     """
     path = folder / FILE
     try:
-        entries = read_json(path, list[dict[str, Any]]) if path.exists() else []
+        entries = read_json(path, list[dict[str, Any]], "", list[_Placed]) if path.exists() else []
     except BadInput as error:
         say(f"{error}; {choice.setting}={choice.value} is not written there")
         return
     before = [
         entry for entry in entries
-        if entry.get("setting") != choice.setting or entry.get("images", 0) < choice.figures["images"]
+        if entry["setting"] != choice.setting or entry.get("images", 0) < choice.figures["images"]
     ]  # fmt: skip
     with owned(path, "train") as temporary:
         write_json(temporary, [*before, choice.to_json()])

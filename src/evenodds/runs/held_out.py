@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -233,7 +233,9 @@ class Answers:
         side, seed = Side(tallies, tallies), self.items.seed
         figures = intervals(lambda _, tally: self.scoring.figures(tally.features), side, side, pairs=8, seed=seed)
         if not self.scoring.by_appearance:
-            return _figures(figures)
+            score = figures["score"]  # an error, of which there is none below 0
+            ends = {"low": max(0.0, score.low), "high": min(self.scoring.worst, score.high)}
+            return _figures({**figures, "score": replace(score, **ends)})
         figures["error"] = figures.pop("score")
         return _figures(figures | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
 
@@ -263,11 +265,13 @@ def held_out(
     Args:
         learned: the items that are trained on.
     """
+    if task.learns_labels and dataset.y is not None:
+        index = index[dataset.y[index] >= 0]
     if len(index) < 4:
         return None
     if task.scoring is not None:
-        most, at_once = (128, 8) if dataset.kind == "image" else (JUDGED, 256)
-        return Answers(_Items(task, dataset, index, seed, engine, most=most, at_once=at_once), task.scoring)
+        most, at_once = (JUDGED, 256) if task.learns_labels or dataset.kind != "image" else (128, 8)
+        return Answers(_Items(task, dataset, index, seed, engine, most, at_once), task.scoring)
     return Samples(_Items(task, dataset, index, seed, engine, most=JUDGED, at_once=256), dataset.kind, learned)
 
 

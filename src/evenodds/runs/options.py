@@ -22,7 +22,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.read import as_type
 
-__all__ = ["RANGES", "accepts", "is_plain", "require_options", "require_plain"]
+__all__ = ["NAMED", "RANGES", "accepts", "is_plain", "require_options", "require_plain"]
 
 LARGEST_WHOLE = 2**53
 """Whole numbers without a range of their own lie between the negative of it and it; real ones are finite."""
@@ -30,6 +30,9 @@ LONGEST = 10_000
 """Characters of a text, and entries of a list or mapping."""
 DEEPEST = 8
 """Lists and mappings within each other."""
+
+NAMED = ("masks", "degradation")
+"""Options that are made of names before they are given."""
 
 RANGES: Mapping[str, tuple[int, int]] = {
     "blocks": (0, 1_000),
@@ -83,7 +86,9 @@ def _accepted(maker: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(name for name, p in inspect.signature(maker).parameters.items() if p.kind in kinds)
 
 
-def require_options(what: str, maker: Callable[..., Any], options: Mapping[str, Any], fixed: int = 0) -> None:
+def require_options(
+    what: str, maker: Callable[..., Any], options: Mapping[str, Any], fixed: int = 0, others: Sequence[str] = ()
+) -> None:
     """BadInput where an option is unknown, or is not of the declared type or in range; the nearest name is said.
 
     Args:
@@ -91,15 +96,17 @@ def require_options(what: str, maker: Callable[..., Any], options: Mapping[str, 
         maker: what they will be given to. Options that it declares without a type are only required to be plain.
         options: values that are no plain ones, such as masks that were built already, are passed over.
         fixed: arguments that come before the options.
+        others: arguments by name that are no options.
     """
-    accepted = accepts(maker)[fixed:]
-    for option in options:
-        if option not in accepted:
-            raise unknown(f"option of {what}", option, accepted)
+    accepted, typed = [name for name in accepts(maker)[fixed:] if name not in others], _typed(_unwrapped(maker))
+    known = [name for name in accepted if name in typed or name in NAMED]
+    for option, value in options.items():
+        if option not in accepted or (is_plain(value) and option not in known):
+            raise unknown(f"option of {what}", option, known)
     plain = {name: value for name, value in options.items() if is_plain(value)}
     for name, value in plain.items():
         require_plain(f"{name} of {what}", value)
-    as_type(plain, _declared(_unwrapped(maker)), what, f"its options: {', '.join(accepted) or 'none'}")
+    as_type(plain, _declared(_unwrapped(maker)), what, f"its options: {', '.join(known) or 'none'}")
 
 
 def is_plain(value: Any) -> bool:
@@ -135,13 +142,24 @@ def _unwrapped(maker: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
+def _typed(maker: Callable[..., Any]) -> frozenset[str]:
+    """The options of a class or function that plain values can be given for: no tensor, network or schedule is one."""
+    return frozenset(name for name in accepts(maker) if _schema(name, *_hinted(maker, name)) is not NoneType)
+
+
+def _hinted(maker: Callable[..., Any], name: str) -> tuple[Any, bool]:
+    """The declared type, and whether what has none that is plain takes None alone."""
+    return _hints(maker).get(name, Any), maker.__module__.split(".")[0] in ("evenodds", "torch")
+
+
+@cache
 def _declared(maker: Callable[..., Any]) -> Any:
     """A record with the options of a class or function, of their types and within their ranges; none is required."""
-    hints, strict = _hints(maker), maker.__module__.split(".")[0] in ("evenodds", "torch")
-    fields = [(name, _schema(name, hints.get(name, Any), strict), None) for name in accepts(maker)]
+    fields = [(name, _schema(name, *_hinted(maker, name)), None) for name in accepts(maker)]
     return msgspec.defstruct("Options", fields, kw_only=True)
 
 
+@cache
 def _hints(maker: Callable[..., Any]) -> dict[str, Any]:
     """The declared types; one that cannot be resolved, as one that only type checkers import, is left out."""
     function = maker.__init__ if inspect.isclass(maker) else maker

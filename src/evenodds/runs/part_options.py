@@ -9,13 +9,17 @@ from typing import Any
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.runs.find import KINDS, canonical, find, names
-from evenodds.runs.options import require_options
+from evenodds.runs.options import NAMED, require_options
 from evenodds.runs.values import Part
 
 __all__ = ["require_no_rate", "require_part"]
 
 PASSED = {"losses": 2, "penalties": 3, "optimizers": 1, "chances": 1, "learners": 2}
 """Arguments of the members of a kind that come before the options."""
+OF_TASKS = ("discriminator_steps", "generator_steps", "simultaneous")
+"""Settings of their own that a task is made with."""
+ROLES = {"Generator": 2, "Discriminator": 1}
+"""The classes of a family of networks, and arguments of each that come before its options: what it takes and makes."""
 
 
 def require_part(key: str, kinds: Sequence[str], part: Part) -> None:
@@ -28,11 +32,11 @@ def require_part(key: str, kinds: Sequence[str], part: Part) -> None:
         kinds: in which the name is looked up. The options must fit one of the members of that name: a family of
             networks has several.
     """
-    options = {name: value for name, value in part.options.items() if name not in ("masks", "degradation")}
+    options = {name: value for name, value in part.options.items() if name not in NAMED}
     errors = []
     for kind in kinds:
-        for maker in _makers(kind, part.name):
-            error = _error(f"{key} '{part.name}'", maker, options, _passed(kind, maker))
+        for maker in _makers(key, kind, part.name):
+            error = _error(f"{key} '{part.name}'", maker, options, kind)
             if error is None:
                 _require_degradations(key, part.options.get("degradation"))
                 _require_masks(key, part.options.get("masks"))
@@ -48,26 +52,29 @@ def require_no_rate(optimizer: Part) -> None:
         raise BadInput("optimizer.lr has no effect: rates are learning_rate and discriminator_learning_rate; set these")
 
 
-def _error(what: str, maker: Callable[..., Any], options: Mapping[str, Any], passed: int) -> BadInput | None:
+def _error(what: str, maker: Callable[..., Any], options: Mapping[str, Any], kind: str) -> BadInput | None:
     """What is wrong with options; None where they fit."""
     try:
-        require_options(what, maker, options, passed)
+        require_options(what, maker, options, _passed(kind, maker), OF_TASKS if kind == "tasks" else ())
     except BadInput as error:
         return error
     return None
 
 
-def _makers(kind: str, name: str) -> list[Callable[..., Any]]:
-    """The classes and functions that options may be given to."""
+def _makers(key: str, kind: str, name: str) -> list[Callable[..., Any]]:
+    """The classes and functions that options of a setting may be given to: of a family that of the player it is of."""
     if ":" in name or canonical(kind, name.partition(".")[0] if kind == "networks" else name) is None:
         return []
     if kind not in ("networks", "mappers", "fillers"):
         return [find(kind, name)]
     family = find(kind, name.partition(".")[0])
-    return [getattr(family, role) for role in ("Generator", "Discriminator") if hasattr(family, role)]
+    classes = [getattr(family, role) for role in ROLES if hasattr(family, role)]
+    return [one for one in classes if one.__name__.lower() == key] or classes
 
 
 def _passed(kind: str, maker: Callable[..., Any]) -> int:
+    if kind in ("networks", "mappers", "fillers"):
+        return ROLES.get(maker.__name__, 0)
     return 0 if kind in ("losses", "penalties") and inspect.isclass(maker) else PASSED.get(kind, 0)
 
 

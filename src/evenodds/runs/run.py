@@ -30,7 +30,7 @@ from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.before_data import require_settings
-from evenodds.runs.build import open_data, require_free_options
+from evenodds.runs.build import open_data, require_free_options, require_options_of_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choices import FILE
@@ -218,14 +218,22 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
     task, options = find("tasks", config.task.name), config.task.options
     augmentation = "" if config.views else task.augmentation(dataset.shape, options)
-    by_class = task.by_class(dataset, options)
+    if task.learns_labels and dataset.y is not None:  # others tell nothing of how well it learns
+        held_out_index = held_out_index[dataset.y[held_out_index] >= 0]
     troubles = check(
-        dataset, train_index, held_out_index, by_class=by_class, augmentation=augmentation, batch=config.batch
+        dataset,
+        train_index,
+        held_out_index,
+        by_class=task.by_class(dataset, options),
+        draws=task.draws,
+        augmentation=augmentation,
+        batch=config.batch,
     )
     for line in troubles:
         say(f"data: {line}")
     if better := task.better_generator(config.generator.name, dataset.shape):
         say(better)
+    require_options_of_data(config, dataset)
     return dataset.told(*troubles)
 
 

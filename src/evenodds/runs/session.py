@@ -133,8 +133,8 @@ class Session:
 
     @property
     def draws(self) -> bool:
-        """Whether the run draws samples from noise; others make something of what they are given."""
-        return self.task.draws and self.task.prior is not None
+        """Whether the run draws samples from noise; others make something of images."""
+        return self.task.draws
 
     @property
     def draws_of_z_alone(self) -> bool:
@@ -148,13 +148,16 @@ class Session:
         assert self.task.prior is not None
         return self.task.prior
 
+    @property
+    def at_work(self) -> str:
+        """What is typed behind the program's name to put it to work."""
+        return f"{self.task.command} {quoted(self.file or self.folder)} {self.task.usage}".rstrip()
+
     def require_samples(self) -> None:
         """BadInput of a run that draws no samples."""
         if not self.draws:
-            task, place = self.task, quoted(self.file or self.folder)
             raise BadInput(
-                f"this run ({self.config.task.name}) draws no samples, it {task.makes}: "
-                f"evenodds {task.command} {place} {task.operands}".rstrip()
+                f"this run ({self.config.task.name}) draws no samples; put it to work: evenodds {self.at_work}"
             )
 
     def require_no_tables(self) -> None:
@@ -276,7 +279,7 @@ def load(
     """
     folder = Path(run)
     if folder.suffix == ".onnx" and folder.is_file():
-        takers = "sample, fill, upscale, translate, segment, encode, features and card"
+        takers = "sample, fill, upscale, translate, segment, classify, encode, features and card"
         raise BadInput(f"{folder} is an exported file, and this needs the run itself; {takers} take such a file")
     require_run(folder)
     with allowing(allow):

@@ -1,4 +1,4 @@
-"""The answers of a run to what a request says: samples, codes, fillings, pictures made of pictures."""
+"""The answers of a run to what a request says: samples, codes, classes, fillings, pictures made of pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
+from evenodds.apply.classified import told as told_of_items
 from evenodds.apply.converting import overlaid
 from evenodds.apply.filling import noise, pixels_of
 from evenodds.apply.hidden import hidden
@@ -33,7 +34,7 @@ from evenodds.server.passes import Rows
 from evenodds.server.pictures import as_png
 from evenodds.server.received import Received, decoded, size_of
 
-__all__ = ["converted", "encoded", "filled", "sampled"]
+__all__ = ["classified", "converted", "encoded", "filled", "sampled"]
 
 
 async def sampled(service: Service, asked: drawing.Request, form: str, columns: int | None) -> Response:
@@ -70,6 +71,21 @@ async def encoded(service: Service, received: Received, form: str) -> Response:
             values = session.card.conditions.units.to_data(torch.from_numpy(codes["c"])).numpy()
             told["given"] = {name: replies.plain(values[:, k]) for k, name in enumerate(session.card.conditions.names)}
         return JSONResponse(told)
+
+    return await service.aside(written)
+
+
+async def classified(service: Service, received: Received, form: str) -> Response:
+    """The class of pictures or rows, as `evenodds classify` tells it."""
+    session, bounds = service.offers.session, service.line.bounds
+    x = await service.aside(lambda: _items(session, received, bounds))
+    found = (await service.passes.ask(service.offers.classifying(), {"x": x}))["probabilities"]
+
+    def written() -> Response:
+        classes = session.card.classes
+        if form == "npz":
+            return replies.arrays({"probabilities": found, "classes": np.asarray(classes)})
+        return JSONResponse({"items": told_of_items(classes, found)})
 
     return await service.aside(written)
 

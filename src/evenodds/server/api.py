@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from math import prod
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ __all__ = ["CONVERSIONS", "PATHS", "router"]
 router = APIRouter()
 
 CONVERSIONS = ("upscale", "translate", "segment")
-PATHS = tuple(f"/v1/{name}" for name in ("sample", "encode", "fill", *CONVERSIONS))
+PATHS = tuple(f"/v1/{name}" for name in ("sample", "encode", "classify", "fill", *CONVERSIONS))
 """Of what a run may be asked for."""
 FORMS = {"image": ("png", "npz", "json"), "table": ("json", "csv", "npz", "png"), "toy": ("json", "csv", "npz", "png")}
 """In which samples are answered, by the kind of the data; the first where nothing is named."""
@@ -60,7 +60,7 @@ class Sample(Asked):
     columns: Annotated[int | None, Field(ge=1, le=256, description="Samples in a row of a picture.")] = None
 
 
-class Encode(Asked):
+class Items(Asked):
     """Pictures as `image`, or rows of a table as `rows`, a file; in JSON with `columns`."""
 
     files = ("image", "rows")
@@ -155,14 +155,27 @@ async def sample(request: Request) -> Response:
     return await service.answer(request, work, asked.count * prod(card.shape))
 
 
-@router.post("/v1/encode", summary="The z of pictures or rows", openapi_extra=_described(Encode), tags=["run"])
+@router.post("/v1/encode", summary="The z of pictures or rows", openapi_extra=_described(Items), tags=["run"])
 async def encode(request: Request) -> Response:
     """As `evenodds encode` finds them: JSON or npz."""
-    service = _service(request, "encode")
+    return await _of_items(request, "encode", answers.encoded)
+
+
+@router.post("/v1/classify", summary="The class of pictures or rows", openapi_extra=_described(Items), tags=["run"])
+async def classify(request: Request) -> Response:
+    """As `evenodds classify` tells it, with the probability of each class: JSON or npz."""
+    return await _of_items(request, "classify", answers.classified)
+
+
+async def _of_items(
+    request: Request, name: str, work: Callable[[Service, Received, str], Coroutine[Any, Any, Response]]
+) -> Response:
+    """What is said of pictures or rows."""
+    service = _service(request, name)
     sent = await _with_files(service, request)
-    form = form_of(request, sent.as_model(Encode).form, ("json", "npz"))
+    form = form_of(request, sent.as_model(Items).form, ("json", "npz"))
     numbers = prod(service.offers.session.card.shape) * len(sent.files.get("image", [1]))
-    return await service.answer(request, answers.encoded(service, sent, form), numbers)
+    return await service.answer(request, work(service, sent, form), numbers)
 
 
 @router.post("/v1/fill", summary="Fillings of a picture", openapi_extra=_described(Fill), tags=["run"])

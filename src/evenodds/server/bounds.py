@@ -43,7 +43,7 @@ class Bounds:
     Args:
         queue: requests that are taken and not yet answered.
         receiving: requests with pictures that are being received.
-        samples: of one request; fillings, rows of a table and pictures to encode likewise.
+        samples: of one request; fillings, and pictures or rows to encode or classify, likewise.
         upload: bytes of a request.
         pixels: of a picture, before and after.
         numbers: in all answers that are being made, four bytes each; a quarter of it in one.

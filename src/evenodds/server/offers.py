@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from evenodds.apply.classified import COMMAND as CLASSIFY
+from evenodds.apply.classifying import probabilities
 from evenodds.apply.converting import network_of
 from evenodds.apply.encoder import existing_encoder, has_encoder
 from evenodds.apply.inversion import estimated
@@ -27,7 +29,7 @@ from evenodds.server.passes import Kind, Rows
 
 __all__ = ["Offers", "chosen_threads"]
 
-WORDS = ("sample", "encode", "fill", "upscale", "translate", "segment")
+WORDS = ("sample", "encode", CLASSIFY, "fill", "upscale", "translate", "segment")
 """All that a run may be asked for."""
 MOST_ROWS = 64
 """Rows of a pass."""
@@ -43,7 +45,7 @@ class Offers:
 
     Args:
         session: the run.
-        names: of what it answers, among sample, encode, fill, upscale, translate and segment.
+        names: of what it answers, among `WORDS`.
         rows: of a pass; None: by the size of the images.
         encoder: of the run, where it has one.
         network: of a run that makes images of images.
@@ -102,6 +104,14 @@ class Offers:
 
         return Kind("encode", compute, self.size(self.session.card.shape))
 
+    def classifying(self) -> Kind:
+        """x (N, ...) in [-1, 1] -> probabilities (N, K) of the classes."""
+
+        def compute(rows: Rows) -> Rows:
+            return {"probabilities": probabilities(self.session, torch.from_numpy(rows["x"]))}
+
+        return Kind(CLASSIFY, compute, self.size(self.session.card.shape))
+
     def filling(self) -> Kind:
         """x (N, C, H, W) in [-1, 1], mask (N, 1, H, W), z (N, latent) -> x (N, C, H, W)."""
 
@@ -153,14 +163,21 @@ class Offers:
 
     def _answer_to_zeros(self) -> Callable[[], Any]:
         session, name = self.session, self.names[0]
-        kind = {"sample": lambda: self.sampling(1.0), "encode": self.encoding, "fill": self.filling}[name]()
+        kinds = {
+            "sample": lambda: self.sampling(1.0),
+            "encode": self.encoding,
+            CLASSIFY: self.classifying,
+            "fill": self.filling,
+        }
+        kind = kinds[name]()
         shape, x = session.card.shape, np.zeros((kind.size, *session.card.shape), np.float32)
-        z = np.zeros((kind.size, 1 if session.task.prior is None else session.latent.size), np.float32)
+        z = np.zeros((kind.size, session.latent.size if session.draws else 1), np.float32)
         c = session.task.default_condition
         given = {} if c is None else {"c": c.expand(kind.size, -1).numpy()}
         rows: Mapping[str, Rows] = {
             "sample": {"z": z, **given},
             "encode": {"x": x},
+            CLASSIFY: {"x": x},
             "fill": {"x": x, "mask": np.ones((kind.size, 1, *shape[1:]), np.float32), "z": z},
         }
         return lambda: kind.compute(rows[name])
@@ -177,7 +194,9 @@ def _has(session: Session, name: str) -> bool:
         return "mask" in session.task.request_names
     if name == "sample":
         return session.draws_of_z_alone
-    return session.task.command == name and session.task.conversion(session.card.shape) is not None
+    if session.task.command != name:
+        return False
+    return name == CLASSIFY or session.task.conversion(session.card.shape) is not None
 
 
 def _through(network: Network) -> Callable[[Rows], Rows]:

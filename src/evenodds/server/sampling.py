@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
+from evenodds.apply.classified import COMMAND as CLASSIFY
 from evenodds.apply.direction_sheets import directions_of
 from evenodds.apply.encoder import has_encoder
 from evenodds.errors import BadInput
@@ -81,6 +82,7 @@ def _about(session: Session) -> dict[str, Any]:
         "draws": session.draws_of_z_alone,
         "fills": "mask" in task.request_names and not card.has_gaps,
         "fills_tables": card.has_gaps,
+        "classifies": task.command == CLASSIFY,
         "asked_by": session.conditions.kind,
         "conditions": [] if conditions is None else list(conditions.names),
         "binary": conditions is not None and conditions.binary,

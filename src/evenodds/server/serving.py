@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from starlette.types import ASGIApp
 
+from evenodds.apply.classified import COMMAND as CLASSIFY
 from evenodds.export.run_card import card_of
 from evenodds.runs.session import Session
 from evenodds.server import api, reference
@@ -84,7 +85,8 @@ def _about(offers: Offers, bounds: Bounds, threads: int) -> dict[str, Any]:
     """What GET /v1/model says."""
     session, card = offers.session, offers.session.card
     conditions, examples = card.conditions, np.asarray(card.examples or [])
-    asked_by: dict[str, Any] = {"classes": list(card.classes)} if session.conditions.by_class else {}
+    by_class = session.conditions.by_class or CLASSIFY in offers.names
+    asked_by: dict[str, Any] = {"classes": list(card.classes)} if by_class else {}
     if conditions is not None and session.conditions.kind in ("attributes", "values"):
         spans = zip(examples.min(0).tolist(), examples.max(0).tolist(), strict=True) if len(examples) else ()
         ranges = dict(zip(conditions.names, spans, strict=False))

@@ -17,6 +17,8 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from evenodds.apply.answering import conversion_of
+from evenodds.apply.classified import COMMAND as CLASSIFY
+from evenodds.apply.classified import FILE
 from evenodds.errors import BadInput
 from evenodds.files.write import replaced
 from evenodds.runs.launching import HOME, Launched, launch, launched, new_folder, stop
@@ -57,7 +59,7 @@ class Work(BaseModel):
 
 @router.post("", summary="Put a folder of pictures through the run", status_code=202)
 async def begin(request: Request, run: str, asked: Work) -> dict[str, Any]:
-    """As `evenodds upscale`, `translate`, `segment` or `fill` of a folder or an archive."""
+    """As `evenodds upscale`, `translate`, `segment`, `classify` or `fill` of a folder or an archive."""
     studio = studio_of(request)
     source = await asyncio.to_thread(studio.data_at, asked.place)
     command = await worker_of(request, run).ask(lambda session: _command(turned(session, asked.back)))
@@ -74,6 +76,8 @@ def _begun(studio: Studio, folder: Path, source: str, command: str, asked: Work,
         if command == "fill":
             mask = _mask(studio, uploads, asked, out)
             words = [str(folder), source, "--mask", mask, "-n", str(asked.n), "--out", str(out)]
+        elif command == CLASSIFY:
+            words = [str(folder), source, "--out", str(out / FILE)]
         words += ["--back"] if asked.back else []
         launch([command, *words], out, studio.base)
     return out
@@ -84,7 +88,8 @@ def _command(session: Session) -> str:
     session.require_no_tables()
     if "mask" in session.task.request_names:
         return "fill"
-    conversion_of(session)
+    if session.task.command != CLASSIFY:
+        conversion_of(session)
     return session.task.command
 
 
@@ -113,6 +118,8 @@ def _described(one: Launched) -> dict[str, Any]:
     said = one.said()
     percents = [int(found[1]) for line in said if (found := _PERCENT.search(line))]
     told = [line for line in said if not _PERCENT.search(line)]
+    if one.command[0] == CLASSIFY and count:  # its one file is written last
+        percents = [100]
     return {
         "name": Path(one.folder).name,
         "place": one.command[2],

@@ -19,8 +19,10 @@ from evenodds.runs.effect import require_effect
 from evenodds.runs.find import describe, names
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.launching import discard, launch, launched, new_folder, stop
+from evenodds.runs.session import Session
 from evenodds.runs.settings_table import schema
 from evenodds.server.loaded import Loaded
+from evenodds.server.sampling import worker_of
 from evenodds.studio.runs import studio_of
 from evenodds.studio.state import Studio
 
@@ -33,7 +35,7 @@ MAIN = ("images", "size", "channels", "batch", "learning_rate", "task", "watch",
 _KEY = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _WITHOUT = ("data", "recipe", "seed")
 """Settings that the form asks for by themselves."""
-_OF_DATA = ("data.label", "data.column", "data.dataset", "data.splits")
+_OF_DATA = ("data.label", "data.unlabelled", "data.column", "data.dataset", "data.splits")
 """Options of data that name no file, but what is inside."""
 
 
@@ -146,6 +148,7 @@ async def evaluate_run(
     request: Request, run: str, n: Annotated[int, Query(ge=16, le=10**6)] = 10_000
 ) -> dict[str, Any]:
     """As `evenodds report`."""
+    await worker_of(request, run).ask(Session.require_samples)
     return await _work(request, run, "report", "-n", str(n))
 
 

@@ -1,4 +1,4 @@
-"""The endpoints of the tools: a picture that was sent is enlarged, restored, translated, segmented or filled in."""
+"""The endpoints of the tools: a picture is enlarged, restored, translated, segmented, classified or filled in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import torch
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
+from torch import Tensor
 
 from evenodds.apply.answering import conversion_of
+from evenodds.apply.classified import told
+from evenodds.apply.classifying import probabilities
 from evenodds.apply.converting import Options, network_of, overlaid
 from evenodds.apply.converting import convert as convert_files
 from evenodds.apply.encoder import encoder_of, has_encoder
@@ -123,6 +126,20 @@ async def legend(request: Request, run: str) -> list[dict[str, str]]:
     return await worker_of(request, run).ask(work)
 
 
+@router.get("/classes", summary="The class of a picture that was sent")
+async def classes(request: Request, run: str, upload: Name) -> dict[str, Any]:
+    """As `evenodds classify` of one file: its class, the probability of that, and those of all classes by name."""
+    sent = uploads_of(request)[upload]
+    work = worker_of(request, run)
+    return await work.ask(lambda session: told(session.card.classes, probabilities(session, _item(session, sent)))[0])
+
+
+def _item(session: Session, sent: Upload) -> Tensor:
+    """A picture as an item (1, ...) of the run, in [-1, 1]."""
+    with sent.as_image() as path:
+        return load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
+
+
 class Fill(BaseModel):
     """A picture with a hidden part."""
 
@@ -168,8 +185,7 @@ def _reconstructed(session: Session, sent: Upload, worker: Worker) -> dict[str, 
         raise BadInput(
             f"this run has no encoder yet; learn it once, in minutes: evenodds encode {quoted(session.folder)}"
         )
-    with sent.as_image() as path:
-        x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
+    x = _item(session, sent)
     codes = invert(session, x, encoder_of(session), steps=100)
     assert codes.x is not None  # a run has its generator
     pictures = [in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Players
 from evenodds.game.slices import average, items_of_all, summed
 from evenodds.game.wide import wide
-from evenodds.parts.priors import Coded
+from evenodds.parts.priors import Coded, Prior
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks.generate import Generate
 
@@ -49,6 +50,18 @@ class CodedTask(Generate):
                 raise BadInput(f"{cost} of {name} needs views and categories; set views, or {cost}=0")
         if self.simultaneous:
             raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """Weights of a part that the code has not, and of an entropy that no cost has."""
+        idle = {}
+        if isinstance(prior, Coded) and not prior.classes:
+            idle["classes_weight"] = "without categories; set prior.classes=10"
+        if isinstance(prior, Coded) and not prior.values:
+            idle["values_weight"] = "without values; set prior.values=2"
+        if not any(options.get(cost, getattr(cls, cost)) for cost in ("consistency", "agreement")):
+            idle["balance"] = "without consistency or agreement; set task.consistency=0.1"
+        return idle
 
     @abstractmethod
     def _code_outputs(self, reader: nn.Module, x: Tensor) -> Tensor:

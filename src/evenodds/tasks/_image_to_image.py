@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import both, from_share, until_share
+from evenodds.parts.priors import Prior
 from evenodds.tasks._crops import Piece, deal_piece, piece_size
 from evenodds.tasks._discriminator import DiscriminatorCosts
-from evenodds.tasks._playable import Conversion, NetworkSpec, Scoring, TaskDefaults
+from evenodds.tasks._playable import WITHOUT_DISCRIMINATOR, Conversion, NetworkSpec, Scoring, TaskDefaults
 from evenodds.tasks.contest import Contest
 
 __all__ = ["ImageToImage", "Paired", "SourceAware"]
@@ -31,8 +33,9 @@ class ImageToImage(TaskDefaults, ABC):
     generator_kind: ClassVar[str] = "Mapper"
     request_names: ClassVar[tuple[str, ...]] = ("source",)
     snapshot_items: ClassVar[int] = 6
-    prior: ClassVar[None] = None
     draws: ClassVar[bool] = False
+    prior: ClassVar[None] = None
+    worst: ClassVar[float] = math.inf
 
     @property
     def scoring(self) -> Scoring | None:
@@ -122,6 +125,8 @@ class Paired(DiscriminatorCosts, ImageToImage):
     sees_source: bool = True
     crop: int | None = None
     turns: str = "mirror"
+    of_discriminator: ClassVar[tuple[str, ...]] = ("adversarial_from", "sees_source")
+    """The options that change nothing where there is none."""
 
     def __post_init__(self) -> None:
         if min(self.adversarial, self.matching) < 0 or not 0 <= self.adversarial_from < 1:
@@ -147,6 +152,11 @@ class Paired(DiscriminatorCosts, ImageToImage):
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """Where the weight of the adversarial cost is not 0."""
         return bool(options.get("adversarial", cls.adversarial))
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """What is of the discriminator, where there is none."""
+        return {} if cls.has_discriminator(options) else dict.fromkeys(cls.of_discriminator, WITHOUT_DISCRIMINATOR)
 
     @property
     def roles(self) -> tuple[str, ...]:

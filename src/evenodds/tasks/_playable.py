@@ -15,7 +15,10 @@ from evenodds.parts.priors import Prior
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks.contest import Contest
 
-__all__ = ["Conversion", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
+__all__ = ["WITHOUT_DISCRIMINATOR", "Conversion", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
+
+WITHOUT_DISCRIMINATOR = "without a discriminator; set task.adversarial=0.01"
+"""Why what is of a discriminator changes nothing, and what to type so that it does; see `Playable.idle`."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class Scoring(Protocol):
         ...
 
     @property
+    def worst(self) -> float:
+        """The largest score that there may be."""
+        ...
+
+    @property
     def by_appearance(self) -> bool:
         """Whether answers are images that are to look like true ones, so that the least error is not the best."""
         ...
@@ -104,8 +112,13 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def draws(self) -> bool:
+        """Whether "x" answers a request with "z" of the prior: samples are what a run is for."""
+        ...
+
+    @property
     def prior(self) -> Prior | None:
-        """Of z, where "x" answers a request "z"; None of a task that draws no samples."""
+        """Of z; None of a task without one."""
         ...
 
     @property
@@ -134,8 +147,8 @@ class Playable(Task, Protocol):
         ...
 
     @property
-    def draws(self) -> bool:
-        """Whether samples are drawn of z; others make something of what they are given."""
+    def learns_labels(self) -> bool:
+        """Whether it learns the class of items, of which some or most may be unknown."""
         ...
 
     @property
@@ -144,13 +157,8 @@ class Playable(Task, Protocol):
         ...
 
     @property
-    def operands(self) -> str:
-        """What is typed behind the command and the run, of a task that draws no samples; perhaps nothing."""
-        ...
-
-    @property
-    def makes(self) -> str:
-        """What a run of a task that draws no samples does, as the end of a sentence."""
+    def usage(self) -> str:
+        """What is typed behind that command and the run."""
         ...
 
     @property
@@ -212,6 +220,16 @@ class Playable(Task, Protocol):
     @classmethod
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """Whether a discriminator takes part, for these options."""
+        ...
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> Mapping[str, str]:
+        """The options that would change nothing beside these: of each, beside what, and after a semicolon what to type
+        so that it does.
+
+        Args:
+            prior: of z; None of a task that takes none.
+        """
         ...
 
     @classmethod
@@ -279,11 +297,11 @@ class Playable(Task, Protocol):
 class TaskDefaults:
     """What most tasks that draw samples answer alike. A task overrides what differs."""
 
-    averaged: ClassVar[tuple[str, ...]] = ("generator",)
     draws: ClassVar[bool] = True
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    learns_labels: ClassVar[bool] = False
     command: ClassVar[str] = "sample"
-    operands: ClassVar[str] = "IN OUT"
-    makes: ClassVar[str] = "makes something of images"
+    usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"
     """Of `NetworkSpec`, of the generator whatever the data are."""
     families: ClassVar[tuple[str, ...]] = ()
@@ -356,6 +374,11 @@ class TaskDefaults:
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """One does, in all rounds."""
         return True
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> Mapping[str, str]:
+        """None: all change the game."""
+        return {}
 
     @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:

@@ -14,29 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.errors import BadInput, unknown
-from evenodds.game.dial import View
 from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Move, Players
-from evenodds.game.seeds import mix
 from evenodds.game.slices import items_of_all, summed, whole
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Prior
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
+from evenodds.tasks._description import DataDescription
+from evenodds.tasks._playable import NetworkSpec, Scoring, TaskDefaults
+from evenodds.tasks.contest import Contest
 
-__all__ = ["Classify", "WithLabels", "draw_labels"]
+__all__ = ["Classify"]
 
 MATCHINGS = ("squared", "absolute")
+PLAIN = Contest(non_saturating)
+"""Two or three passes of the discriminator, and no view."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classify:
+class Classify(TaskDefaults):
     """A discriminator with K logits tells classes apart, and data from what the generator makes.
 
     The generator matches the mean features of the data (section 3.1 of the paper), where features are what the last
@@ -44,12 +48,15 @@ class Classify:
     gaps between the classes moves the borders into these gaps (Dai et al. 2017, section 3).
 
     Batches have the labels "y" (N,) int64, -1 unknown, which do not enter. Where labels are rare, a batch of the data
-    holds next to none: a feed may then add "labelled_x" (M, ...) and "labelled_y" (M,), see `WithLabels`, and "y" is
-    not looked at. The discriminator is built with `outputs=classes`.
+    holds next to none: a feed may then add "labelled_x" (M, ...) and "labelled_y" (M,), see evenodds.data.labelled, and
+    "y" is not looked at. The discriminator is built with `outputs=classes`.
 
     Args:
         prior: of z.
-        classes: K, at least 2.
+        contest: its view, which must keep the class, changes all that the discriminator sees; `fused` makes one pass of
+            the discriminator of two or three, which batch norm forbids, as its statistics would mix labelled, real and
+            fake. The loss is the non-saturating one, without a penalty.
+        classes: K, at least 2; follows from the data.
         unsupervised: weight of -log D(x) - log(1 - D(G(z))); the paper's program has 1/2. At 0 the discriminator is
             a plain classifier.
         matching: how mean features are compared, by the mean of "squared" or "absolute" differences.
@@ -71,12 +78,10 @@ class Classify:
             et al. 2020, eq. 4, have 0.95).
         noise: standard deviation of Gaussian noise on all that the discriminator sees; 0.3 of a range of 1 in the
             paper's network for MNIST, which is 0.6 here.
-        view: augmentation of all that the discriminator sees, which must keep the class; None for none.
-        fused: one pass of the discriminator in place of two or three. Not for one with batch norm, whose statistics
-            would then mix labelled, real and fake.
     """
 
     prior: Prior
+    contest: Contest = PLAIN
     classes: int
     unsupervised: float = 1.0
     matching: str = "squared"
@@ -87,13 +92,20 @@ class Classify:
     threshold: float = 0.0
     shares: Sequence[float] | None = None
     noise: float = 0.0
-    view: View | None = None
-    fused: bool = False
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+    draws: ClassVar[bool] = False
+    learns_labels: ClassVar[bool] = True
+    averaged: ClassVar[tuple[str, ...]] = ("discriminator",)
+    command: ClassVar[str] = "classify"
+    usage: ClassVar[str] = ""
+    worst: ClassVar[float] = 1.0
+    request_names: ClassVar[tuple[str, ...]] = ("x",)
 
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise BadInput(f"classes to tell apart are at least 2, got {self.classes}; give the number of labels")
+        if self.contest.loss is not non_saturating or self.contest.penalty is not None:
+            raise BadInput("a classifier plays by a loss of its own; set loss=non_saturating penalty=none")
         if self.matching not in MATCHINGS:
             raise unknown("matching of classify", self.matching, MATCHINGS)
         for name in ("unsupervised", "entropy", "pull_away", "consistency", "noise"):
@@ -106,6 +118,76 @@ class Classify:
         if not 0 <= self.threshold < 1:
             raise BadInput(f"'threshold' must be in [0, 1), got {self.threshold:g}; 0 lets all items enter")
 
+    @classmethod
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
+        """How many classes there are."""
+        if len(data.classes) < 2:
+            raise BadInput(
+                f"a classifier learns from at least 2 classes, got {len(data.classes)}: give folders named as the "
+                "classes, a labels.csv, a y; or the column of a table, with --set data.label=COLUMN"
+            )
+        return {"classes": len(data.classes)}
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """What is of consistency, where its weight is 0."""
+        if options.get("consistency", cls.consistency):
+            return {}
+        return dict.fromkeys(("temperature", "threshold", "shares"), "without consistency; set task.consistency=1")
+
+    @classmethod
+    def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
+        """Classes are told apart."""
+        return True
+
+    @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """Images that are moved, turned and scaled a little keep their class; mirrored ones need not."""
+        return "views=deformation"
+
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The networks of both players, for items x of that shape."""
+        return {
+            "generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape))),
+            "discriminator": NetworkSpec("Discriminator", (tuple(shape),), {"outputs": self.classes}),
+        }
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """None: samples are no end here, and no logit alone says what is real."""
+        return {}
+
+    @property
+    def scoring(self) -> Scoring:
+        """Answers are right or wrong."""
+        return self
+
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
+        """The items."""
+        return {"x": real["x"]}
+
+    def tally(self, real: Batch, answer: Batch) -> Tensor:
+        """(N, 2 K): the class of each item as 0 and 1, zeros where it is not known; and the same where it was found."""
+        true = one_hot(real["y"], self.classes)
+        return torch.cat([true, true * (answer["y"] == real["y"])[:, None]], 1)
+
+    def figures(self, tallies: Tensor) -> dict[str, float]:
+        """ "score" is the share of wrong answers; "balanced_accuracy" the mean share of a class that is found."""
+        there, right = tallies.double().sum(0).view(2, self.classes)
+        return {
+            "score": float(1 - right.sum() / there.sum().clamp(min=1)),
+            "balanced_accuracy": float((right / there)[there > 0].mean()),
+        }
+
+    @property
+    def score_is(self) -> str:
+        """What the score means."""
+        return "share of wrong answers"
+
+    @property
+    def by_appearance(self) -> bool:
+        """Answers are right or wrong."""
+        return False
+
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "z", and the draws of noise and view for each part: labelled, real and fake."""
         if "labelled_x" not in real and "y" not in real:
@@ -117,8 +199,8 @@ class Classify:
         for name, x in parts.items():
             if self.noise:
                 hand[f"noise_{name}"] = torch.randn(x.shape, generator=rng, device=rng.device)
-            if self.view is not None:
-                hand[f"view_{name}"] = torch.rand(len(x), 4, generator=rng, device=rng.device)
+            if self.contest.view is not None:
+                hand[f"view_{name}"] = torch.rand(len(x), self.contest.view_dice, generator=rng, device=rng.device)
         return hand
 
     def moves(self) -> Sequence[Move]:
@@ -138,6 +220,8 @@ class Classify:
             on_real, on_fake = logits["real"].logsumexp(1), logits["fake"].logsumexp(1)
             costs["adversarial"] = self.unsupervised * (F.softplus(-on_real) + F.softplus(on_fake)).mean()
             facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
+            if self.contest.tells_signs:
+                facts["signs"] = on_real.sign().mean()
         if self.consistency:
             with torch.no_grad(), at_rest(players["discriminator"]):
                 calm, sure = self._targets(players["discriminator"](hand["x"]), items_of_all(hand))
@@ -195,15 +279,15 @@ class Classify:
     def _viewed(self, x: Mapping[str, Tensor], hand: Batch) -> dict[str, Tensor]:
         viewed = dict(x)
         for name in viewed:
-            if self.view is not None:
-                viewed[name] = self.view(viewed[name], hand[f"view_{name}"])
+            if self.contest.view is not None:
+                viewed[name] = self.contest.view(viewed[name], hand[f"view_{name}"])
             if self.noise:
                 viewed[name] = viewed[name] + self.noise * hand[f"noise_{name}"]
         return viewed
 
     def _pass(self, discriminator: nn.Module, x: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Logits (n, K) and features (n, F) of each part."""
-        if not self.fused:
+        if not self.contest.fused:
             return {name: self._checked(discriminator(part, features=True)) for name, part in x.items()}
         logits, features = self._checked(discriminator(torch.cat(list(x.values())), features=True))
         lengths = [len(part) for part in x.values()]
@@ -233,64 +317,6 @@ class Classify:
             return {"y": logits.argmax(1), "probabilities": logits.softmax(1), "real": logits.logsumexp(1).sigmoid()}
 
         return answers_by_entry(request, {"x": classify, "z": lambda z: {"x": players["generator"](z)}})
-
-
-class Feed(Protocol):
-    """Batches by position."""
-
-    @property
-    def size(self) -> int:
-        """Items per batch."""
-        ...
-
-    def at(self, position: int) -> Batch:
-        """The batch that begins at item `position`."""
-        ...
-
-
-class WithLabels:
-    """A feed whose every batch comes with one of labelled items, "labelled_x" and "labelled_y".
-
-    Which ones is a function of the seed and the position alone, so that a resumed run sees what it would have seen.
-
-    Args:
-        data: the feed of all items; its own labels stay in the batch, and `Classify` does not look at them.
-        labelled: "x" (M, ...) in [-1, 1] and "y" (M,) int64 in [0, K).
-        size: labelled items per batch; each is in it size / M times, rounded up or down.
-        seed: of the draws.
-    """
-
-    def __init__(self, data: Feed, labelled: Batch, size: int, seed: int = 0) -> None:
-        x, y = labelled["x"], labelled["y"]
-        if not len(x) or y.shape != (len(x),) or int(y.min()) < 0:
-            raise BadInput(f"labelled items need y (M,) from 0 for x {tuple(x.shape)}, got {tuple(y.shape)}; drop -1")
-        if size < 1:
-            raise BadInput(f"labelled batches need size >= 1, got {size}; 50 to 100 is usual")
-        self.data, self.x, self.y, self.labelled_size, self.seed = data, x, y, size, seed
-
-    @property
-    def size(self) -> int:
-        """Items per batch, not counting the labelled ones, which are shown again and again."""
-        return self.data.size
-
-    def at(self, position: int) -> dict[str, Tensor]:
-        """The batch that begins at item `position`, and its labelled one."""
-        rng = torch.Generator().manual_seed(mix(self.seed, position))
-        rounds = -(-self.labelled_size // len(self.x))
-        index = torch.cat([torch.randperm(len(self.x), generator=rng) for _ in range(rounds)])[: self.labelled_size]
-        index = index.to(self.x.device)
-        return {**self.data.at(position), "labelled_x": self.x[index], "labelled_y": self.y[index]}
-
-
-def draw_labels(y: Tensor, each: int, seed: int) -> Tensor:
-    """Sorted indices of `each` items of every class of y (N,) int64; -1 is no class. The same seed, the same items."""
-    rng, drawn = torch.Generator().manual_seed(mix(seed, each)), []
-    for label in sorted(set(y[y >= 0].tolist())):
-        places = (y == label).nonzero().flatten()
-        if len(places) < each:
-            raise BadInput(f"class {label} has {len(places)} items, {each} were asked for; ask for fewer of each")
-        drawn.append(places[torch.randperm(len(places), generator=rng)[:each]])
-    return torch.cat(drawn).sort().values
 
 
 def _share_right(logits: Tensor, y: Tensor) -> Tensor:

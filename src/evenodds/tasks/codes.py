@@ -14,7 +14,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, Task
 from evenodds.game.schedule import Schedule, both, from_share, until_share
 from evenodds.game.slices import items_of_all, summed
-from evenodds.parts.priors import Coded
+from evenodds.parts.priors import Coded, Prior
 from evenodds.tasks._coded import CodedTask, view_agreement
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks._playable import NetworkSpec
@@ -100,6 +100,11 @@ class Codes(CodedTask):
                 f"task 'codes' reads images of at least 4 x 4, got items of {tuple(data.shape)}; set task=infogan"
             )
         return super().suits(data, options)
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """The balance has its effect before the game."""
+        return {name: why for name, why in super().idle(options, prior).items() if name != "balance"}
 
     @property
     def stages(self) -> tuple[float, ...]:

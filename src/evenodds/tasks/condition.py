@@ -14,6 +14,7 @@ from evenodds.game.rules import Batch, Costs, Players, Task
 from evenodds.game.slices import average
 from evenodds.parts.losses import conditional
 from evenodds.parts.losses.adversarial import hinge
+from evenodds.parts.priors import Prior
 from evenodds.tasks._conditional import (
     CONTRASTS,
     COSTS,
@@ -123,6 +124,22 @@ class Condition(Generate):
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Where c holds classes."""
         return _kind(data, options) == "classes"
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """The weight of the auxiliary cost, and the temperature of one by contrast, where the way has none."""
+        way, weight = options.get("way"), options.get("auxiliary_weight")
+        idle = {}
+        if way in (None, "concatenation", "projection", "multi_hinge"):
+            costly = "auxiliary" if options.get("kind") == "values" else "projection_auxiliary"
+            idle["auxiliary_weight"] = f"without an auxiliary cost; set task.way={costly}"
+        if way not in CONTRASTS:
+            of_classes = options.get("kind") in (None, "classes")
+            compared = "without a cost by contrast; set task.way=contrastive"
+            idle["temperature"] = compared if of_classes else "without a cost by contrast"
+        elif weight == 0:
+            idle["temperature"] = "at auxiliary_weight 0; set task.auxiliary_weight=1"
+        return idle
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players; the generator takes c behind z."""

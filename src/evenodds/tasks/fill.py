@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, excerpt
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.seeds import mix
 from evenodds.parts.losses import scoring
 from evenodds.parts.masks import Masks
+from evenodds.parts.priors import Prior
+from evenodds.tasks._description import DataDescription
 from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.contest import scaled_backward
 from evenodds.tasks.generate import Generate
@@ -81,6 +83,20 @@ class Fill(Generate):
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """Where the weight of the adversarial cost is not 0."""
         return bool(options.get("adversarial", cls.adversarial))
+
+    @classmethod
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
+        """No option follows from the data, which must hold what the generator is called with."""
+        absent = [name for name in options.get("beside") or () if name not in data.beside]
+        if absent:
+            raise BadInput(f"nothing called '{excerpt(absent[0])}' lies beside these data; leave task.beside out")
+        return {}
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """How many fillings are compared, where nothing compares them."""
+        compared = any(options.get(score, getattr(cls, score)) for score in ("joint", "marginal", "mean"))
+        return {} if compared else {"fillings": "without a score that compares them; set task.joint=1"}
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images of that shape."""

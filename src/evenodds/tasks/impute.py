@@ -34,8 +34,7 @@ class Impute(Fill):
     """
 
     draws: ClassVar[bool] = False
-    operands: ClassVar[str] = ""
-    makes: ClassVar[str] = "fills the empty cells of tables"
+    usage: ClassVar[str] = ""
     families: ClassVar[tuple[str, ...]] = ("rows",)
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     instead: ClassVar[str] = "; images are filled by the recipe fill-32 (task=fill)"

@@ -64,6 +64,8 @@ class Segment(Paired):
     flips: bool = False
     larger: float = 1.0
     command: ClassVar[str] = "segment"
+    worst: ClassVar[float] = 1.0
+    of_discriminator: ClassVar[tuple[str, ...]] = (*Paired.of_discriminator, "sure")
 
     def __post_init__(self) -> None:
         super().__post_init__()

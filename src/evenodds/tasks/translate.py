@@ -14,6 +14,7 @@ from evenodds.game.rules import Batch, Players
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Degradation
 from evenodds.parts.losses.perceptual import Perceptual
+from evenodds.parts.priors import Prior
 from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._crops import Piece, deal_piece, piece_size
 from evenodds.tasks._description import DataDescription
@@ -80,6 +81,12 @@ class Translate(Paired):
             )
         channels, *size = data.beside["source"].shape
         return {"inputs": channels, "scale": data.shape[1] // size[0]}
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """Also the weight of saturated pixels, where no pixel counts."""
+        unweighed = {} if options.get("pixel", cls.pixel) else {"saturation": "at pixel 0; set task.pixel=1"}
+        return super().idle(options, prior) | unweighed
 
     def fixtures(self) -> dict[str, nn.Module]:
         """The perceptual cost, where it has a weight."""

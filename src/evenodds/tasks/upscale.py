@@ -42,6 +42,7 @@ class Upscale(Translate):
     sees_source: bool = False
     turns: str = "all"
     command: ClassVar[str] = "upscale"
+    of_discriminator: ClassVar[tuple[str, ...]] = (*Translate.of_discriminator, "comb")
 
     def __post_init__(self) -> None:
         super().__post_init__()

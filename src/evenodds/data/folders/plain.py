@@ -19,7 +19,7 @@ from evenodds.data.pictures.opening import checked_limit
 from evenodds.data.pictures.picture import Frames
 from evenodds.data.pictures.stack import arrayed
 from evenodds.data.scale import Scale
-from evenodds.data.wording import count, listed, shape_words
+from evenodds.data.wording import count, listed, not_like
 from evenodds.errors import BadInput
 
 __all__ = ["Pictures", "pictures_like"]
@@ -83,7 +83,7 @@ def pictures_like(
     pictures = [record.pictures[0] for record in records]
     made = arrayed(pictures, (shape[1], shape[2]), shape[0], "crop", wanted="full", nodata="none")
     if made.x.shape[1:] != shape:
-        raise BadInput(f"{what} are {shape_words(made.x.shape[1:])}, and {shape_words(shape)} are needed; give such")
+        raise not_like(what, made.x.shape[1:], shape)
     notes = (
         f"Read {count(len(pictures), 'image')} of {made.summary}.",
         *remarks(records),

@@ -111,9 +111,10 @@ def on_columns(
     report: Sequence[str], columns: Sequence[str], learned: Sequence[str], label: str | None, given: Sequence[str]
 ) -> tuple[str, ...]:
     """The report of a table, which says next to the number of columns which of all that there are it leaves out."""
-    use = {name: "given" for name in given} | ({label: "the label"} if label is not None else {})
+    use = dict.fromkeys(given, "a value to ask for") | ({label: "the class of a row"} if label is not None else {})
     others = [f"{shortened(name)} ({use.get(name, 'left out')})" for name in columns if name not in learned]
-    line = f"Not learned of {count(len(columns), 'column')}: {some_names(others)}."
+    taken = f"Of {count(len(columns), 'column')} {len(columns) - len(others):,} are learned"
+    line = f"{taken}; beside them: {some_names(others)}."
     return (*report[:1], *([line] if others else []), *report[1:])
 
 

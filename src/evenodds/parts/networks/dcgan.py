@@ -98,6 +98,7 @@ class Discriminator(Scores):
         norm: "spectral" (Miyato et al. 2018), "batch", the paper's, on all but the first layer, or "none". Under
             "batch" the items of a batch influence one another, which penalties on gradients do not allow for.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+        dropout: share of the features that are dropped while training, each for itself, before the last layer.
         pretrained: side at which frozen features of photographs look at images too (Kumari et al. 2022), for which
             the extra `evenodds[pretrained]` is needed; 0 for none.
         outputs: numbers per item; with more than one the logits are (N, outputs).
@@ -113,6 +114,7 @@ class Discriminator(Scores):
         bottom: int = 4,
         norm: str = "spectral",
         minibatch_std: bool = False,
+        dropout: float = 0.0,
         pretrained: int = 0,
         outputs: int = 1,
     ) -> None:
@@ -133,6 +135,7 @@ class Discriminator(Scores):
         last = steps[-1][1]
         self.beside = heads(channels, pretrained)
         own = (sides[-1] + minibatch_std) * last[0] * last[1]
+        self.drop = nn.Dropout(dropout)
         self.logit = head(own + (self.beside.features if self.beside is not None else 0), outputs)
         start_weights(self, 0.02 if norm == "batch" else None)
         if norm == "spectral":
@@ -144,7 +147,8 @@ class Discriminator(Scores):
         check_batch(x, self.shape)
         features: Tensor = self.layers(x)
         features = (beside_spread(features) if self.minibatch_std else features).flatten(1)
-        return features if self.beside is None else torch.cat([features, self.beside(x)], 1)
+        seen: Tensor = self.drop(features if self.beside is None else torch.cat([features, self.beside(x)], 1))
+        return seen
 
 
 def _steps(size: Size, bottom: int) -> list[tuple[Size, Size]]:

@@ -42,7 +42,7 @@ class Leak(Periodic):
     def for_run(cls, run: Run) -> Self | None:
         """On where samples are drawn and views act with a chance; of several processes, in the first."""
         view, config, task = run.task.contest.view, run.config, run.task
-        if not isinstance(view, Chanced) or task.prior is None or not task.draws or follows():
+        if not isinstance(view, Chanced) or not task.draws or follows():
             return None
         test = LeakTest(
             run.dataset, task, view, lambda: run.sampler, run.train_index, run.held_out_index,

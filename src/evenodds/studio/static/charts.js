@@ -8,6 +8,8 @@ import { t } from "./strings.js";
 const COLOURS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const END = /_(low|high)$/; // of an interval
+// What is watched and is called by one word in a history has words of its own here.
+const TERMS = new Set(["score_low", "score_high", "spread", "distance", "apart", "d_fake", "d_memory", "real", "fake"]);
 const HIDDEN = new Set(["images", "round", "seconds"]);
 
 // The terms of a history, in charts: {title, names}. `items`: what is shown to the discriminator, in words.
@@ -41,7 +43,10 @@ function latest(plot) {
 
 function options(chart, width, log, marks, positive, other, items) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui" };
-  const label = (name) => name.split("/").pop().replace(/^images_/, `${items} `).replaceAll("_", " ");
+  const label = (name) => {
+    const term = name.split("/").pop();
+    return TERMS.has(term) ? t(`term_${term}`, { items }) : term.replace(/^images_/, `${items} `).replaceAll("_", " ");
+  };
   const of = (names, name) => COLOURS[names.filter((one) => !END.test(one)).indexOf(name.replace(END, "")) % COLOURS.length] ?? COLOURS[0];
   const lines = (names, dash, suffix) => names.map((name) => ({
     label: label(name) + suffix, stroke: colour(of(names, name)), spanGaps: true, points: { show: alone, size: 7 },

@@ -62,7 +62,7 @@ function Samples({ run, snapshots, items }) {
     ask(path("runs", run, "snapshots", images)).then((answer) => answer.blob()).then((blob) => { if (!ended) paint(canvas.current, blob); }).catch(setError);
     return () => { ended = true; };
   }, [run, images]);
-  return html`<section><h2>${t("samples_time")}</h2>${images === undefined ? html`<p class="muted">${t("no_samples_yet")}</p>` : html`
+  return html`<section><h2>${t("samples_time")}</h2>${images === undefined ? html`<p class="muted">${t("no_samples")}</p>` : html`
     <canvas ref=${canvas} class="picture big" role="img" aria-label=${t("samples_of", { run, n: whole(images), items })} width="1" height="1"></canvas>
     <${Slider} label=${t("moment")} value=${at} min="0" max=${snapshots.length - 1} step="1" shown=${t("after_shown", { n: whole(images), items })} disabled=${snapshots.length < 2}
       onInput=${(value) => setChosen(value === snapshots.length - 1 ? null : value)} /><${Line} error=${error} />`}</section>`;

@@ -22,7 +22,7 @@ export function Progress({ run }) {
 }
 
 function Row({ run }) {
-  const picture = run.samples === null ? html`<span class="thumb none">${t("no_samples_yet")}</span>`
+  const picture = run.samples === null ? html`<span class="thumb none">${t("no_samples")}</span>`
     : html`<img class="thumb" src=${path("runs", run.run, "snapshots", run.samples)} alt=${t("samples_of", { run: run.run, n: whole(run.samples), items: t(`noun_${run.noun}`) })} loading="lazy" />`;
   return html`<li class="card run">${picture}
     <div class="what"><h2><a href=${runLink(run.run)}>${run.run}</a> <${State} state=${run.state} /></h2>

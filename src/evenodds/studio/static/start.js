@@ -69,25 +69,27 @@ export function StartView() {
   useEffect(() => { get("/api/recipes").then(setRecipes).catch(setError); }, []);
   useEffect(() => { get("/api/settings" + query({ recipe })).then(setRows).catch(setError); }, [recipe]);
   const take = (found) => { setChosen(found); setSettings((before) => ({ ...before, "data.label": "" })); if (found.recipe) setRecipe(found.recipe); };
+  const draws = plain(rows.find((row) => row.key === "task")?.value) === "generate"; // and, with a class, by class
+  const filled = { task: draws && settings["data.label"] ? "condition" : "", ...settings };
   const begin = async (event) => {
     event.preventDefault();
     setBusy(true); setError(null);
     const lines = others.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => [line.split("=")[0].trim(), line.slice(line.indexOf("=") + 1).trim()]);
-    const written = Object.fromEntries(Object.entries(settings).filter(([, value]) => value.trim() !== "").concat(lines));
+    const written = Object.fromEntries(Object.entries(filled).filter(([, value]) => value.trim() !== "").concat(lines));
     try {
       await send("POST", "/api/runs", { recipe, data: chosen.data, budget, seed: seed === "" ? null : Number(seed), settings: written });
       location.hash = "#/";
     } catch (wrong) { setError(wrong); }
     setBusy(false);
   };
-  const fields = (some) => some.map((row) => html`<${Field} key=${row.key} row=${row} value=${settings[row.key] ?? ""} onInput=${(value) => setSettings({ ...settings, [row.key]: value })} />`);
+  const fields = (some) => some.map((row) => html`<${Field} key=${row.key} row=${row} value=${filled[row.key] ?? ""} onInput=${(value) => setSettings({ ...settings, [row.key]: value })} />`);
   const brought = recipes.find((one) => one.name === recipe)?.data;
   const main = rows.filter((row) => row.main), more = rows.filter((row) => !row.main);
   return html`<h1>${t("new_run")}</h1><${Browser} onData=${take} chosen=${chosen.data} recipes=${recipes} />
     <form onSubmit=${begin}><section><h2>${t("recipe")}</h2><p class="break">${t("data")}: <b>${chosen.data || (brought ? t("data_brought", { name: brought }) : t("data_none"))}</b></p>
       <div class="fields"><label>${t("recipe")}<select value=${recipe} onChange=${(e) => setRecipe(e.target.value)}>${recipes.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></label>
         <label>${t("budget")}<input value=${budget} placeholder="10m" onInput=${(e) => setBudget(e.target.value.trim())} /></label><label>${t("seed")}<input type="number" min="0" value=${seed} onInput=${(e) => setSeed(e.target.value)} /></label></div>
-      ${chosen.columns?.length ? html`<label class="stacked">${t("label_column")}<select value=${settings["data.label"] ?? ""} onChange=${(e) => setSettings({ ...settings, "data.label": e.target.value, task: e.target.value ? settings.task || "condition" : settings.task === "condition" ? "" : settings.task })}><option value="">${t("none")}</option>${chosen.columns.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>` : null}
+      ${chosen.columns?.length ? html`<label class="stacked">${t("label_column")}<select value=${settings["data.label"] ?? ""} onChange=${(e) => setSettings({ ...settings, "data.label": e.target.value })}><option value="">${t("none")}</option>${chosen.columns.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>` : null}
       <p>${recipes.find((one) => one.name === recipe)?.note}</p>${chosen.reason ? html`<p class="muted">${t("suggested", chosen)}</p>` : null}<p class="muted">${t("budget_why")}</p></section>
     <section><h2>${t("main_settings")}</h2><div class="settings">${fields(main)}</div><details><summary>${t("more_settings", { n: more.length })}</summary><div class="settings">${fields(more)}</div>
       <label>${t("other_settings")}<textarea value=${others} placeholder="generator.width=32" onInput=${(e) => setOthers(e.target.value)} spellcheck=${false}></textarea></label></details></section>

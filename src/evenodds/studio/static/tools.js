@@ -1,4 +1,4 @@
-// The tools of a run: a picture that is dropped is enlarged, restored, translated, segmented, filled in, or encoded.
+// The tools of a run: a picture that is dropped is enlarged, restored, translated, segmented, classified, filled in, or encoded.
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
@@ -54,9 +54,9 @@ function Place({ label, value, onInput }) {
       ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: seen.shape.join(" × ") })}</li>` : null}</ul>` : null}</div>`;
 }
 
-// Whole folders, each a process of its own. `painted`: a mask for all pictures, of runs that fill in; else null. `back`:
+// Whole folders, each a process of its own. `why`: what is made of them. `painted`: a mask for all pictures, of runs that fill in; else null. `back`:
 // whether the way back is taken.
-function Folders({ run, fills, painted, back }) {
+function Folders({ run, why, fills, painted, back }) {
   const [list, setList] = useState([]), [place, setPlace] = useState(""), [masks, setMasks] = useState(""), [number, setNumber] = useState(4), [error, setError] = useState(null), at = path("runs", run, "folders");
   useEffect(() => poll(at, 1.5, setList, setError), [run]);
   const begin = async (event) => {
@@ -69,7 +69,7 @@ function Folders({ run, fills, painted, back }) {
   };
   const stop = (name) => send("POST", path("runs", run, "folders", name, "stop")).catch(setError);
   const state = (one) => (one.alive ? "working" : one.percent === 100 ? "finished" : "stopped");
-  return html`<section><h2>${t("whole_folder")}</h2><p class="muted">${t(fills ? "whole_fill_why" : "whole_why")}</p><form onSubmit=${begin}><${Place} label=${t("data_path")} value=${place} onInput=${setPlace} />
+  return html`<section><h2>${t("whole_folder")}</h2><p class="muted">${t(why)}</p><form onSubmit=${begin}><${Place} label=${t("data_path")} value=${place} onInput=${setPlace} />
       ${fills ? html`<${Place} label=${t(painted ? "masks_or_painted" : "masks_path")} value=${masks} onInput=${setMasks} /><div class="fields"><label>${t("fillings_each")}<select value=${number} onChange=${(e) => setNumber(Number(e.target.value))}>${[1, 2, 4, 8].map((n) => html`<option value=${n}>${n}</option>`)}</select></label></div>` : null}
       <div class="actions"><button disabled=${!place}>${t("begin")}</button></div></form>
     <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${state(one)}`}>${t(`state_${state(one)}`)}</span>
@@ -110,7 +110,26 @@ function Convert({ run, about }) {
     ${after ? html`<${Compare} before=${after.of.file} after=${after.blob} command=${about.command} />
       <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, back: after.back, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${after.of} back=${after.back} />` : null}
     ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>
-    <${Folders} run=${run} fills=${false} painted=${null} back=${back} />`;
+    <${Folders} run=${run} why="whole_why" fills=${false} painted=${null} back=${back} />`;
+}
+
+const SHOWN = 10; // classes of a picture, the likeliest
+
+function Classify({ run }) {
+  const [sent, take, busy, error] = useUpload(), [found, setFound] = useState(null), [failed, setFailed] = useState(null);
+  useEffect(() => {
+    if (!sent) return;
+    setFound(null); setFailed(null);
+    let ended = false;
+    get(path("runs", run, "classes") + query({ upload: sent.upload })).then((told) => ended || setFound(told)).catch((wrong) => ended || setFailed(wrong));
+    return () => { ended = true; };
+  }, [sent]);
+  const likeliest = Object.entries(found?.probabilities ?? {}).sort((one, other) => other[1] - one[1]), more = likeliest.length - SHOWN;
+  return html`<section><h2>${t("classify")}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+    ${sent && !found && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${found ? html`<div class="classified" role="status"><${Shown} blob=${sent.file} class="big" label=${t("your_picture")} /><table aria-label=${t("classify")}><tbody>${likeliest.slice(0, SHOWN).map(([name, value]) => html`<tr key=${name}><th scope="row">${name}</th>
+      <td><progress value=${value} max="1" aria-label=${name}></progress></td><td>${(100 * value).toFixed(1)} %</td></tr>`)}
+      ${more > 0 ? html`<tr><td colspan="3" class="muted">${t("more_classes", { n: more })}</td></tr>` : null}</tbody></table></div>` : null}</section>`;
 }
 
 // Two colours in turn, far apart in hue and lightness: one of them is seen on any picture.
@@ -216,7 +235,7 @@ function Fill({ run }) {
       <button class="quiet" disabled=${working || !done} onClick=${() => fill(seed + 1)}>${t("another")}</button></div>` : null}
     <${Line} error=${failed} />${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<a key=${k} class="saved" href=${done.links[k]} download=${`filling-${k + 1}.png`} title=${t("download")}><${Shown} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} /></a>`)}</div>` : null}</section>
-    <${Folders} run=${run} fills=${true} painted=${mask} back=${false} />`;
+    <${Folders} run=${run} why="whole_fill_why" fills=${true} painted=${mask} back=${false} />`;
 }
 
 function Reconstruct({ run, about, job }) {
@@ -243,5 +262,6 @@ export function ToolsView({ run, job }) {
   const images = about.kind === "image";
   if (about.fills_tables) return html`<${FillsTables} />`;
   return html`${about.converts ? html`<${Convert} run=${run} about=${about} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
-    ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
+    ${about.classifies && images ? html`<${Classify} run=${run} />` : null}${about.classifies ? html`<${Folders} run=${run} why="whole_classify_why" fills=${false} painted=${null} back=${false} />` : null}
+    ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || about.classifies || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -112,6 +113,7 @@ class HiddenCells:
     """How far fillings are from observed cells that were hidden, on the scale on which players see the columns."""
 
     by_appearance = False
+    worst = math.inf
     score_is = "error of hidden cells on the scale of their columns, where 1 is a standard deviation"
 
     def tally(self, real: Batch, answer: Batch) -> Tensor:

@@ -104,7 +104,7 @@ def test_the_page_and_the_card_name_the_run_its_data_and_the_version(
         (["--licence", "mit"], "OWNER/NAME on the hub, or --to DIR"),
         (["name", "--licence", "mit"], "for a folder, write --to DIR"),
         (["--to", "{run}", "--licence", "mit"], "is there already"),
-        (["--to", "{new}", "--licence", "mit", "--with", "data"], "known: pictures, values"),
+        (["--to", "{new}", "--licence", "mit", "--with", "data"], "known: pictures, rows, values"),
     ],
 )
 def test_what_cannot_be_pushed(

@@ -18,6 +18,7 @@ RUNS = {
     "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
     "denoising": f"train denoise --data photos --set size=32 task.crop=32 {SHORT}",
     "filling": f"train fill-32 --data photos --set {SMALL}",
+    "gaps": f"train fill-table --data gaps.csv --set discriminator.width=4 {SHORT}",
     "sorts": f"train table --data rows.csv --set data.label=kind task=condition discriminator.width=4 {SHORT}",
     "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
     "floats": f"train gray-28 --data floats.npz --set loss=hinge task=condition discriminator.width=4 {SHORT}",
@@ -193,15 +194,51 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out --against photos",
         "upscale enlarging photos out",
     ),
-    "with task=generate, and then evenodds sample": (
-        f"train table --data rows.csv --out a --quiet --set task=fill discriminator.width=4 {SHORT}",
-        f"train table --data rows.csv --out a --quiet --set task=generate discriminator.width=4 {SHORT};"
-        "sample a -n 2 --given kind=a --npz a.npz",
+    "fillings need a folder, got": (
+        "fill gaps gaps.csv -n 2 --out a.csv",
+        "fill gaps gaps.csv -n 2 --out a",
     ),
-    "take task=generate, whose rows": (
-        f"train table --data rows.csv --out a --quiet --set task=fill generator=images discriminator.width=4 {SHORT}",
-        f"train table --data rows.csv --out a --quiet --set task=generate discriminator.width=4 {SHORT};"
-        "sample a -n 2 --given kind=a --npz a.npz",
+    "name a table with the same columns": (
+        "fill gaps --out a; move gaps.csv elsewhere.csv; fill gaps --out b",
+        "fill gaps elsewhere.csv --out b",
+    ),
+    "there is one mean; leave -n out": (
+        "fill gaps gaps.csv -n 2 --strategy mean --out a",
+        "fill gaps gaps.csv --strategy mean --out a; fill gaps gaps.csv -n 2 --strategy draw --out b",
+    ),
+    "is put to work by its own command alone": ("export gaps --out a.onnx", "fill gaps gaps.csv --out a"),
+    "{} fills images; {}: evenodds fill": (
+        "fill filling photos/1.png",
+        "fill filling photos/1.png --mask mask.png -n 1",
+    ),
+    "leave --strategy out": (
+        "fill filling photos/1.png --mask mask.png --strategy draw",
+        "fill filling photos/1.png --mask mask.png -n 1",
+    ),
+    "filling scales each; leave data.types out": (
+        f"train fill-table --data gaps.csv --out a --quiet --set data.types=plain discriminator.width=4 {SHORT}",
+        f"train fill-table --data gaps.csv --out a --quiet --set discriminator.width=4 {SHORT}",
+    ),
+    "train on more rows, or with held_out=0.2": (
+        f"train fill-table --data gaps.csv --out a --quiet --set held_out=0.01 discriminator.width=4 {SHORT};"
+        "evaluate a",
+        f"train fill-table --data gaps.csv --out b --quiet --set held_out=0.2 discriminator.width=4 {SHORT};evaluate b",
+    ),
+    "add --with rows to hand these rows on": (
+        "push gaps --to handed --licence other",
+        "push gaps --to handed --licence other --with rows",
+    ),
+    "is played with generator={}, got": (
+        f"train fill-table --data gaps.csv --out a --quiet --set generator=images discriminator.width=4 {SHORT}",
+        f"train fill-table --data gaps.csv --out a --quiet --set generator=rows discriminator.width=4 {SHORT}",
+    ),
+    "; tables are filled by the recipe fill-table": (
+        f"train fill-32 --data gaps.csv --out a --quiet --set discriminator.width=4 {SHORT}",
+        f"train fill-table --data gaps.csv --out a --quiet --set discriminator.width=4 {SHORT}",
+    ),
+    "; images are filled by the recipe fill-32": (
+        f"train fill-table --data gaps.csv --out a --quiet --set generator=images discriminator.width=4 {SHORT}",
+        f"train fill-32 --data photos --out a --quiet --set {SMALL}",
     ),
     "fit it first (--fit 1M), train with": (
         "sample floats -n 2 --select rejection",

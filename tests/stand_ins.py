@@ -8,9 +8,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.readers.arrays import from_array
+from evenodds.data.tables.columns import Columns
+from evenodds.data.tables.rows import fitted
+from evenodds.data.units import Units
 from evenodds.pretrained import rungs
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.runs.build import layout_of, open_data
@@ -23,6 +27,8 @@ def data_for(config: Config, images: int) -> Dataset:
     layout, rng = layout_of(config.task), np.random.default_rng(0)
     if config.data is not None:
         dataset = open_data(config)
+    elif layout == "gaps":
+        dataset = rows_with_gaps(rng.normal(size=(40, 5)))
     elif config.size is not None or layout != "images":
         shape = (images, config.channels or 3, config.size or 36, config.size or 44)
         dataset = from_array(rng.integers(0, 256, shape, dtype=np.uint8))
@@ -36,6 +42,15 @@ def data_for(config: Config, images: int) -> Dataset:
     if config.task.name == "classify":
         dataset = replace(dataset, y=torch.arange(len(dataset)) % 2, classes=("a", "b"))
     return dataset
+
+
+def rows_with_gaps(x: NDArray[np.float64], share: float = 0.2) -> Dataset:
+    """Rows (N, D) with such a share of empty cells to fill."""
+    x = np.where(np.random.default_rng(1).random(x.shape) < share, np.nan, x)
+    columns = tuple(fitted(f"column {k}", one, few=20) for k, one in enumerate(x.T, 1))
+    low, high = zip(*(column.ends for column in columns), strict=True)
+    units = Units(low, high, "float64", columns=columns, knots=Columns.of(x).lines)
+    return Dataset(torch.from_numpy(x), units, columns=tuple(column.name for column in columns), kind="table")
 
 
 def settled(config: Config, dataset: Dataset) -> Config:

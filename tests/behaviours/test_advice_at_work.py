@@ -89,6 +89,8 @@ def at_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     rows = [f"{rng.integers(20, 70)},{rng.normal():.3f},{'ab'[k % 2]}" for k in range(80)]
     (folder / "rows.csv").write_text("\n".join(["age,income,kind", *rows]))
+    gaps = [row if k % 5 else f"{row[: row.index(',')]},,{row[-1]}" for k, row in enumerate(rows)]
+    (folder / "gaps.csv").write_text("\n".join(["age,income,kind", *gaps]))
     return folder
 
 
@@ -218,4 +220,4 @@ def test_every_advice_is_typed_or_it_is_said_why_not() -> None:
     assert [message for message in messages() if message.text not in covered] == []
     assert {*typed_here} & {*left} == set()
     assert len(left) == len({*left})
-    assert (len(NO_ADVICE), len(NETWORK), len(MACHINE), len(PROCESSES)) == (52, 25, 25, 5)
+    assert (len(NO_ADVICE), len(NETWORK), len(MACHINE), len(PROCESSES)) == (53, 25, 25, 5)

@@ -20,12 +20,12 @@ import torch
 
 import evenodds
 from evenodds.apply.asked_rows import RowFilter
+from evenodds.apply.imputer import commonest
 from evenodds.cli import main
 from evenodds.data.sources import load
 from evenodds.data.tables.amounts import NumberStyle
 from evenodds.data.tables.rows import fitted, shares_of
 from evenodds.errors import BadInput
-from evenodds.estimators.rows import commonest
 from evenodds.evaluation.equilibrium import duality_gap
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.read import read_json

@@ -171,8 +171,26 @@ def test_fillers_refuse_other_shapes() -> None:
     ):
         with pytest.raises(BadInput):
             make()
-    with pytest.raises(BadInput, match="memory"):
-        rows.Generator(6, (3,), memory=10).remember(torch.zeros(9, 3), torch.ones(9, 3))
+    for more in (torch.zeros(11, 3), torch.zeros(9, 4), torch.zeros(0, 3)):
+        with pytest.raises(BadInput, match=r"at most 10 rows of 3 columns, got .*; raise `memory`"):
+            rows.Generator(6, (3,), memory=10).remember(more, torch.ones_like(more))
+
+
+def test_a_memory_is_of_any_length_and_comes_back() -> None:
+    net, other = (rows.Generator(6, (3,), width=8, memory=40) for _ in range(2))
+    x, z, mask = torch.randn(9, 3, generator=seeded()), torch.zeros(9, 6), torch.ones(9, 3)
+    net.remember(x, mask, torch.arange(9) * 10)
+    other.load_state_dict(net.state_dict())
+    asked = mask * torch.tensor([1.0, 0.0, 1.0])
+    assert torch.equal(net(x, asked, z), other(x, asked, z))
+    assert other.neighbours is not None
+    itself = other.neighbours._search(x, asked, torch.arange(9) * 10)
+    assert not (itself == torch.arange(9)[:, None]).any()
+    older = {name: value for name, value in net.state_dict().items() if not name.endswith(".rows")}
+    other.load_state_dict(older)
+    assert torch.equal(net(x, asked, z), other(x, asked, z))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        rows.Generator(6, (4,), width=8, memory=40).load_state_dict(net.state_dict())
 
 
 def test_rows_look_up_others_but_not_themselves() -> None:

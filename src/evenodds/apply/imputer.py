@@ -5,41 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.gaps import FEW
 from evenodds.data.tables.columns import Columns, Table
+from evenodds.data.tables.rows import fitted
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
-from evenodds.game.engine import Local, reseed
-from evenodds.game.learners import Gradient
-from evenodds.game.listeners.average import Average
-from evenodds.game.optimizers import eager
-from evenodds.game.rules import Game
-from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
-from evenodds.parts.fillers.rows import Generator
 from evenodds.parts.losses.adversarial import non_saturating
-from evenodds.parts.losses.penalties import r1_r2
-from evenodds.parts.masks import Scattered
-from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Normal
+from evenodds.runs.assembly import Run
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
+from evenodds.runs.session import Session
+from evenodds.runs.values import IN_MEMORY, Part
 from evenodds.tasks.contest import Contest
-from evenodds.tasks.fill import Fill
+from evenodds.tasks.impute import Impute
 
-__all__ = ["Imputer", "Settings", "fit"]
+__all__ = ["LATENT", "Imputer", "Settings", "commonest", "fit", "imputer_of", "task_at_work"]
+
+RECIPE = "fill-table"
+"""How a filler is trained."""
+LATENT = 32
+"""The usual length of z."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a filler of tables is trained.
+    """How a filler of tables is trained: the recipe fill-table, but for these.
 
     Args:
         rows: shown in training; None for `epochs` times the table, at least 200,000.
@@ -55,14 +56,14 @@ class Settings:
         width, depth, dropout: of the filler; see evenodds.parts.fillers.rows.Generator.
         memory: most rows that are looked up; of longer tables, a random choice.
         neighbours: rows that vote.
-        rate, decay: the generator's learning rate, and its weight decay.
+        rate, decay: the learning rate, and the weight decay.
     """
 
     rows: int | None = None
     epochs: int = 60
     batch: int = 256
     scale: str = "standard"
-    few: int = 20
+    few: int = FEW
     low: float = 0.05
     high: float = 0.5
     fillings: int = 4
@@ -70,7 +71,7 @@ class Settings:
     joint: float = 1.0
     marginal: float = 1.0
     mean: float = 1.0
-    latent: int = 32
+    latent: int = LATENT
     width: int = 256
     depth: int = 3
     dropout: float = 0.0
@@ -82,12 +83,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Imputer:
-    """A filler that was fitted to a table. Made by `fit`."""
+    """A filler that was fitted to a table. Made by `fit`, or by `imputer_of` a run."""
 
     columns: Columns
-    task: Fill
+    task: Impute
     generator: nn.Module
-    settings: Settings
 
     def impute(self, x: ArrayLike, draws: int = 1, seed: int = 0) -> Table:
         """Several fillings of a table: of the one that was fitted, or of others with its columns.
@@ -101,30 +101,38 @@ class Imputer:
         completed = self.columns.allowed(self._draws(table, draws, seed))
         return np.asarray(np.where(np.isnan(table), completed, table))
 
-    def mean(self, x: ArrayLike, draws: int = 64, seed: int = 0) -> Table:
+    def mean(self, x: ArrayLike, draws: int = 64, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
         """(N, D): x where observed, and elsewhere the mean of many fillings, which has the least squared error.
 
         A mean need not be a value that occurs: it is kept within the observed range of its column alone.
+
+        Args:
+            unordered: the columns whose numbers stand for words: they get what is drawn most often.
         """
         table = _table(x, len(self.columns.low))
-        means = np.clip(self._draws(table, draws, seed).mean(0), self.columns.low, self.columns.high)
+        drawn = self._draws(table, draws, seed)
+        means = np.clip(drawn.mean(0), self.columns.low, self.columns.high)
+        if len(unordered):
+            means[:, unordered] = commonest(self.columns.allowed(drawn)[:, :, unordered])
         return np.asarray(np.where(np.isnan(table), means, table))
 
     def _draws(self, table: Table, draws: int, seed: int, batch: int = 512) -> Table:
+        """(draws, N, D) in the columns' own units."""
         if draws < 1:
             raise BadInput(f"imputing needs draws >= 1, got {draws}")
         common = self.columns.to_common(table)
         rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in range(draws)]
-        pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs])
+        pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs], 1)
         rows = zip(torch.split(common, batch), torch.split(_places(table), batch), strict=True)
-        parts = [self._fill(x, pools[:, at].flatten(0, 1)) for x, at in rows]
-        return self.columns.to_units(torch.cat(parts, 1))
+        return self.columns.to_units(torch.cat([self._fill(x, pools[at]) for x, at in rows], 1))
 
     def _fill(self, x: Tensor, z: Tensor) -> Tensor:
-        """(n, D), (K n, latent) -> (K, n, D)."""
+        """(n, D), (n, K, latent) -> (K, n, D)."""
         # A row's own place in the memory is not needed: it has nothing there that the row has not.
         request = {"x": x, "mask": (~x.isnan()).float(), "z": z, "row": torch.full((len(x),), -1)}
-        return self.task.answer({"generator": self.generator}, request)["x"].view(-1, *x.shape)
+        place = next(self.generator.parameters()).device
+        answer = self.task.answer({"generator": self.generator}, {name: one.to(place) for name, one in request.items()})
+        return answer["x"].cpu().transpose(0, 1)
 
 
 POOL = 4096
@@ -138,13 +146,18 @@ def _places(table: Table) -> Tensor:
     return torch.tensor(sums, dtype=torch.int64)
 
 
+def commonest(draws: Table) -> Table:
+    """(N, D): of draws (n, N, D) the value that occurs most often in each place; the least of several."""
+    return np.asarray(torch.mode(torch.from_numpy(draws), 0).values)
+
+
 def fit(
     x: ArrayLike,
     settings: Settings | None = None,
     seed: int = 0,
     listeners: Sequence[Listener] = (),
 ) -> Imputer:
-    """Trains a filler on the observed values of a table.
+    """Trains a filler on the observed values of a table, as `evenodds train fill-table` does.
 
     Args:
         x: (N, D), NaN where a value is missing; every column needs an observed value, N at least 2.
@@ -156,81 +169,57 @@ def fit(
     table = _table(x)
     if len(table) < 2 or np.isnan(table).all(0).any():
         raise BadInput("imputing needs 2 rows and an observed value in each column; leave empty columns out")
-    columns = Columns.of(table, settings.scale, settings.few)
-    common = columns.to_common(table)
-    rows = settings.rows or max(settings.epochs * len(common), 200_000)
-    place, players = _players(common, settings, seed)
-    task = _task(settings)
-    average = Average(players, ("generator",), half_life_images=rows / 50)
-    feed = _Rows(common, place, settings.batch, seed)
-    learner = _learner(players, settings)
-    train(Game(task, players), feed, learner, Local(), images=rows, seed=seed, listeners=[average, *listeners])
-    return Imputer(columns, task, average.copies["generator"], settings)
+    run = Run(_config(settings, len(table), seed), _dataset(table, settings))
+    every = [*run.listeners.values(), *listeners]
+    train(run.game, run.feed, run.learner, run.engine, images=run.config.images, seed=seed, listeners=every)
+    assert isinstance(run.task, Impute)
+    return Imputer(run.dataset.units.common, run.task, run.sampler)
 
 
-def _players(common: Tensor, settings: Settings, seed: int) -> tuple[Tensor, dict[str, nn.Module]]:
-    """The place of each row in the memory, and the players, freshly initialised from the seed."""
-    columns, memory = common.shape[1], min(settings.memory, len(common))
-    index = torch.randperm(len(common), generator=torch.Generator().manual_seed(mix(seed, -2)))[:memory].sort().values
-    place = torch.full((len(common),), -1)
-    place[index] = torch.arange(memory)
-    with torch.random.fork_rng():
-        reseed(torch.get_default_device(), mix(seed, -1))
-        generator = Generator(
-            settings.latent,
-            (columns,),
-            width=settings.width,
-            depth=settings.depth,
-            dropout=settings.dropout,
-            memory=memory,
-            neighbours=min(settings.neighbours, memory - 1),
-        )
-        players: dict[str, nn.Module] = {"generator": generator}
-        if settings.adversarial:
-            players["discriminator"] = Discriminator((3 * columns,), width=settings.width)
-    generator.remember(common[index], (~common[index].isnan()).float())
-    return place, players
+def imputer_of(session: Session) -> Imputer:
+    """The filler of a run; BadInput of a run that fills no tables."""
+    if not isinstance(session.task, Impute):
+        raise BadInput("this run fills no tables; one of the recipe fill-table does")
+    return Imputer(session.card.units.common, session.task, session.players["generator"])
 
 
-def _task(settings: Settings) -> Fill:
-    return Fill(
-        Normal(settings.latent),
-        Contest(non_saturating, r1_r2, weight=0.1, every=4, fused=True),
-        masks=Scattered(settings.low, settings.high),
-        fillings=settings.fillings,
-        adversarial=settings.adversarial,
-        joint=settings.joint,
-        marginal=settings.marginal,
-        mean=settings.mean,
-        beside=("row",),
+def task_at_work(latent: int = LATENT) -> Impute:
+    """The task of a filler that learns no more."""
+    return Impute(Normal(latent), Contest(non_saturating))
+
+
+def _config(s: Settings, rows: int, seed: int) -> Config:
+    """The recipe with other settings."""
+    named = ("low", "high", "fillings", "adversarial", "joint", "marginal", "mean")
+    filler = ("width", "depth", "dropout", "memory", "neighbours")
+    return with_settings(
+        recipe(RECIPE),
+        {
+            "data": Part(IN_MEMORY),
+            "images": s.rows or max(s.epochs * rows, 200_000),
+            "batch": s.batch,
+            "prior.size": s.latent,
+            "discriminator.width": s.width,
+            "learning_rate": s.rate,
+            "optimizer.weight_decay": s.decay,
+            "seed": seed,
+            "held_out": 0.0,
+            "device": "cpu",
+            "watch": "off",
+            **{f"task.{name}": getattr(s, name) for name in named},
+            **{f"generator.{name}": getattr(s, name) for name in filler},
+        },
     )
 
 
-def _learner(players: dict[str, nn.Module], settings: Settings) -> Gradient:
-    parts = list(players["generator"].parameters())
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parts if p.dim() > 1], "weight_decay": settings.decay},
-        {"params": [p for p in parts if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    optimizers: dict[str, torch.optim.Optimizer] = {
-        "generator": eager(torch.optim.AdamW)(groups, settings.rate, betas=(0.9, 0.99), fused=True)
-    }
-    if "discriminator" in players:
-        parameters = list(players["discriminator"].parameters())
-        optimizers["discriminator"] = eager(torch.optim.Adam)(parameters, settings.rate, betas=(0.0, 0.99), fused=True)
-    return Gradient(optimizers, cosine())
-
-
-class _Rows:
-    """A feed of the rows of a table (N, D) with NaN, each with its place in the memory, or -1."""
-
-    def __init__(self, x: Tensor, place: Tensor, size: int, seed: int) -> None:
-        self.x, self.observed, self.place, self.size = x.nan_to_num(0.0), (~x.isnan()).float(), place, size
-        self.order = Batches(Dataset(self.x, Units((-1.0,), (1.0,), "float32"), kind="table"), None, size, seed)
-
-    def at(self, position: int) -> dict[str, Tensor]:
-        index = self.order.indices(position)
-        return {"x": self.x[index], "observed": self.observed[index], "row": self.place[index]}
+def _dataset(table: Table, settings: Settings) -> Dataset:
+    """The rows of an array (N, D) as data whose empty cells are to be filled."""
+    knots = Columns.of(table, settings.scale).lines
+    columns = tuple(fitted(f"column {k}", x, few=settings.few) for k, x in enumerate(table.T, 1))
+    low, high = zip(*(column.ends for column in columns), strict=True)
+    units = Units(low, high, "float64", columns=columns, knots=knots)
+    names = tuple(column.name for column in columns)
+    return Dataset(torch.tensor(table), units, columns=names, kind="table")
 
 
 def _table(x: ArrayLike, columns: int | None = None) -> Table:

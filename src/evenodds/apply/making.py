@@ -103,6 +103,7 @@ def filler_of(session: Session) -> Filler:
     """A run that fills in; BadInput of another one."""
     if "mask" not in session.task.request_names:
         raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
+    session.require_no_tables()
 
     def fill(x: Numbers, mask: Numbers, z: Numbers) -> Numbers:
         request = {"x": torch.from_numpy(x), "mask": torch.from_numpy(mask), "z": torch.from_numpy(z)}

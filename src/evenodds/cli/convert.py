@@ -1,4 +1,4 @@
-"""The commands that take images and give back images: upscale, translate, segment, fill."""
+"""The commands that take images and give back images: upscale, translate, segment."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Switch, app
 from evenodds.cli.opening import RunOrModel, is_alone, require_order, run_or_model
-from evenodds.cli.ranges import Pixels, Seed, real, whole
+from evenodds.cli.ranges import Pixels, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
 from evenodds.files.terminal import result, result_table, say
 
 if TYPE_CHECKING:
     from evenodds.apply.folder import Converted
-    from evenodds.runs.maker import Filler, Maker
+    from evenodds.runs.maker import Maker
     from evenodds.runs.session import Session
 
-__all__ = ["fill", "segment", "translate", "upscale"]
+__all__ = ["Again", "segment", "translate", "upscale"]
 
 Source = Annotated[Path, Parameter(help="An image; or a folder, searched through and through, or archive of images.")]
 Out = Annotated[Path, Parameter(help="A PNG for one image; a folder for many, which keeps their names and folders.")]
@@ -162,94 +162,6 @@ def segment(
         device=device,
     )
     return _converted("segment", run, source, out, flags)
-
-
-@app.command
-@loads
-def fill(
-    run: Path,
-    image: Path,
-    *,
-    mask: Path,
-    n: Annotated[int, whole(1, 10_000, name=["-n", "--number"])] = 4,
-    seed: Seed = 0,
-    out: Path | None = None,
-    again: Again = False,
-    most_pixels: Pixels = None,
-    checkpoint: Checkpoint = "last",
-    device: Device = "auto",
-) -> int:
-    """Fill in the hidden part of an image, or of all of a folder or archive: what is observed stays as it is.
-
-    Status 1 says that some images of a folder could not be done; all others were.
-
-    Parameters
-    ----------
-    run
-        The run folder, of the task fill (evenodds train fill-32 --data FOLDER), or an .onnx file of one.
-    image
-        The image; it is brought to the size of the run's images. Or a folder, searched through and through, or archive
-        of images.
-    mask
-        An image of the same proportions that is white, transparent, red or 1 where it is to be filled in. For a folder,
-        one for all, or a folder of masks that have the names of their images.
-    n
-        How many different fillings.
-    seed
-        The same seed gives the same fillings.
-    out
-        Folder for one PNG each and a sheet of all [default: filled in the run folder]. Of a folder of images it gets
-        filling-1/NAME.png, filling-2/NAME.png and so on.
-    """
-    from evenodds.apply.filling import write_fillings
-    from evenodds.apply.folder import many
-    from evenodds.data.folders.kinds import PICTURES
-
-    require_order(run, image, "fill RUN IN")
-    of_pictures = many(image) or image.name.lower().endswith(PICTURES)
-    filler = _filler(run, checkpoint, device, of_pictures, out)
-    folder = out or filler.folder / "filled"
-    if many(image):
-        return _filled_folder(filler, image, mask, folder, n, seed, most_pixels, again)
-    written, report = write_fillings(filler, image, mask, folder, n, seed, most_pixels)
-    for line in report:
-        say(line)
-    for path in written:
-        result(path)
-    return 0
-
-
-def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool, out: Path | None) -> Filler:
-    """What fills in: a run, or a file that one was exported to, which needs no torch for files of pictures."""
-    if of_pictures and is_alone(run, checkpoint, device):
-        from evenodds.export.fillers import filler_in
-
-        filler = filler_in(run)
-        if filler is not None:
-            return filler
-    from evenodds.apply.making import filler_of
-    from evenodds.apply.samples import require_not_the_data
-
-    session = run_or_model(run, checkpoint, device, "generator")
-    if out is not None:
-        require_not_the_data(session, out)
-    return filler_of(session)
-
-
-def _filled_folder(
-    filler: Filler, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None, again: bool
-) -> int:
-    """Fills in all images of a folder, and says what became of them; 1 where some were skipped."""
-    from evenodds.apply.filling_folders import fill_folder
-    from evenodds.cli.bar import Steps
-
-    with Steps() as step:
-        converted = fill_folder(filler, source, mask, out, n, seed, most_pixels, again, step, say)
-    for line in converted.summary(out):
-        say(line)
-    if converted.written or converted.there:
-        result(out)
-    return 1 if converted.skipped else 0
 
 
 def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -> int:

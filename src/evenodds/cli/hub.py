@@ -46,7 +46,7 @@ def push(
         The branch, which is made where it is not there [default: main].
     with_
         What else is handed on: pictures, in which items of the data are seen; values, of up to 1,000 items, by which
-        samples are asked for.
+        samples are asked for; rows of the data, which a run that fills tables looks up and cannot do without.
     """
     from evenodds.export import hub
     from evenodds.export.shared import require_licence

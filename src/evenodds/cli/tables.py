@@ -24,6 +24,8 @@ def evaluation_table(evaluation: Evaluation) -> list[str]:
     """The verdict, the scores and what else was measured."""
     e = evaluation.content
     subject, reference = e["subject"], e["reference"]
+    if "hidden" in e:
+        return _hidden(e)
     head = [
         f"{subject['path']}: {subject['items']:,} samples against {reference['items']:,} {reference['role']}",
         *subject.get("notes", ()),
@@ -38,6 +40,38 @@ def evaluation_table(evaluation: Evaluation) -> list[str]:
     parts = [_memorisation(e["memorisation"]), _equilibrium(e["equilibrium"]), _likelihood(e["likelihood"])]
     classes = _classes(e["classes"])
     return [*head, *aligned([row for row in rows if row]), *refused, *(x for x in parts if x), *classes]
+
+
+def _hidden(e: Mapping[str, Any]) -> list[str]:
+    """Of a run that fills tables: the verdict, the scores, and a line for each column."""
+    subject, reference = e["subject"], e["reference"]
+    head = f"{subject['path']}: {subject['items']:,} hidden cells of {reference['items']:,} {reference['role']}"
+    scores = [(s["title"], f"{s['value']:.4g}", f"{s['low']:.4g} to {s['high']:.4g}", s["note"]) for s in e["scores"]]
+    names = (
+        "column",
+        "kind",
+        "cells",
+        "error",
+        "of the mean",
+        "absolute",
+        "of the median",
+        "right",
+        "of the commonest",
+    )
+    return [
+        head, "", *e["verdict"], "", *aligned([("", "value", "95 % interval", ""), *scores]), "",
+        "error: root mean squared error in the column's own units, dates in days and times in seconds; absolute: mean "
+        "absolute error; beside them those of the column's mean, its median and its commonest word",
+        *aligned([names, *map(_column, e["hidden"])]),
+    ]  # fmt: skip
+
+
+def _column(row: Mapping[str, Any]) -> tuple[str, ...]:
+    errors = (
+        "-" if row[name] is None else f"{row[name]:.4g}" for name in ("error", "of_mean", "absolute", "of_median")
+    )
+    shares = ("-" if row[name] is None else f"{row[name]:.0%}" for name in ("right", "of_commonest"))
+    return row["name"], row["kind"], f"{row['cells']:,}", *errors, *shares
 
 
 def _features(content: Mapping[str, Any]) -> str:

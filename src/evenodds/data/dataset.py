@@ -144,6 +144,11 @@ class Dataset:
         """The amounts and choices that make up a row of a table with columns; empty of other data."""
         return self.units.blocks
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether items are rows of a table whose empty cells are to be filled."""
+        return bool(self.units.knots)
+
     def batch(self, index: Tensor, device: torch.device | str | None = None) -> dict[str, Tensor]:
         """Some items as a game wants them.
 
@@ -153,7 +158,8 @@ class Dataset:
 
         Returns:
             "x" (n, C, H, W), channels-last, or (n, D), float32 in [-1, 1]; "y" (n,) int64 if there are labels; "c"
-            (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1]; and what lies beside, by name.
+            (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1]; what lies beside, by name; and
+            "row", the index, of a table whose empty cells are to be filled: x is NaN there.
         """
         if self.items is not None:
             return self.to_model(self.items.start(index.tolist()).result(), index, device)
@@ -168,6 +174,8 @@ class Dataset:
             batch = {"x": _on(self._seen.index_select(0, index), device)}
         else:
             batch = {"x": self.units.to_model(_on(parts["x"], device))}
+        if self.units.knots:
+            batch["row"] = _on(index, device)
         if self.y is not None:
             batch["y"] = _on(self.y[index], device)
         if self.c is not None and self.conditions is not None:

@@ -295,6 +295,8 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     readers = READERS if layout == "images" else LAYOUTS[layout]
     if layout != "images" and (not isinstance(source, str | os.PathLike) or str(source) in SOURCES):
         what = str(source) if isinstance(source, str | os.PathLike) else "an array"
+        if layout == "gaps":
+            raise BadInput(f"{what} is no table with empty cells; give a path to one ({', '.join(sorted(readers))})")
         raise BadInput(f"{what} has nothing beside it, as '{layout}' need; give a path ({', '.join(sorted(readers))})")
     if not isinstance(source, str | os.PathLike):
         return _held(source)

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from evenodds.data.scale import Scale
+from evenodds.data.tables.columns import LARGEST as SQUARED
+from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
 
 __all__ = ["LARGEST", "STORED", "Units"]
 
+Knots = tuple[tuple[float, ...], tuple[float, ...]]
+"""Increasing numbers, and where they lie."""
 LARGEST = torch.finfo(torch.float32).max
 STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
@@ -38,6 +44,10 @@ class Units:
     """Of a table without columns: for each, whether it holds whole numbers alone. Values then stay within the range."""
     columns: tuple[Column, ...] = ()
     """Of a table whose columns are amounts and choices, each with a map of its own in place of the linear one."""
+    knots: tuple[Knots, ...] = ()
+    """Of a table whose empty cells are to be filled: for each column, increasing numbers and where they lie for
+    players, which see one number for each column, NaN of an empty cell. Between them, and beyond the ends, the map is
+    linear."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
@@ -50,8 +60,11 @@ class Units:
             raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
         if bool(self.columns) != (self.dtype == "float64") or len(self.columns) not in (0, len(self.low)):
             raise BadInput(f"units of float64 need a column for each of {len(self.low)} ranges, others none")
+        if self.knots and (len(self.knots) != len(self.columns) or not all(map(_is_map, self.knots))):
+            raise BadInput(f"units of {len(self.columns)} columns need as many increasing maps through knots, or none")
+        most = SQUARED if self.knots else LARGEST
         for low, high in zip(self.low, self.high, strict=True):
-            if not -LARGEST <= low <= high <= LARGEST:
+            if not -most <= low <= high <= most:
                 raise BadInput(
                     f"units need low <= high within the range of float32, got [{low:g}, {high:g}]; "
                     "give the range of the data"
@@ -70,8 +83,10 @@ class Units:
     def to_model(self, x: Tensor) -> Tensor:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
 
-        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`.
+        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`; with empty cells to fill (N, D).
         """
+        if self.knots:
+            return self.common.to_common(x.double().cpu().numpy()).to(x.device)
         if self.columns:
             return rows_to_model(self.columns, x)
         middle, half = self._line(x)
@@ -86,6 +101,8 @@ class Units:
         Integers are rounded and clipped to [low, high], and so are columns of a table, of which only those of whole
         numbers are rounded; other floats are not clipped. Gradients do not pass.
         """
+        if self.knots:
+            return torch.from_numpy(self.common.allowed(self.common.to_units(x.detach().cpu()))).to(x.device)
         if self.columns:
             return rows_to_data(self.columns, x)
         middle, half = self._line(x)
@@ -99,18 +116,26 @@ class Units:
         return values.to(STORED[self.dtype])
 
     @property
+    def common(self) -> Columns:
+        """The columns of a table whose empty cells are to be filled, on the scale on which players see them."""
+        knots = tuple((np.array(values), np.array(places)) for values, places in self.knots)
+        values = tuple(None if column.knots else np.array(column.levels) for column in self.columns)
+        return Columns(knots, values, np.array(self.low), np.array(self.high))
+
+    @property
     def blocks(self) -> tuple[Block, ...]:
         """What a generator needs to know of the columns of a table; empty where it needs nothing."""
-        return tuple(column.block for column in self.columns)
+        return () if self.knots else tuple(column.block for column in self.columns)
 
     def seen(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of an item as players see it, by its own."""
-        return (sum(column.width for column in self.columns),) if self.columns else tuple(shape)
+        return (sum(column.width for column in self.columns),) if self.columns and not self.knots else tuple(shape)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""
         columns = {"columns": [asdict(column) for column in self.columns]} if self.columns else {}
-        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns
+        knots = {"knots": [list(map(list, one)) for one in self.knots]} if self.knots else {}
+        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns | knots
 
     def line(self) -> dict[str, Any]:
         """Plain values of what maps numbers to [-1, 1]."""
@@ -120,6 +145,12 @@ class Units:
         middle = tuple((high + low) / 2 for low, high in zip(self.low, self.high, strict=True))
         half = tuple((high - low) / 2 for low, high in zip(self.low, self.high, strict=True))
         return _along_channels(middle, x.ndim, x.device), _along_channels(half, x.ndim, x.device)
+
+
+def _is_map(knots: Knots) -> bool:
+    """Whether numbers and their places both increase, and there are two of them at least."""
+    values, places = knots
+    return len(values) == len(places) >= 2 and all(a < b for ends in knots for a, b in pairwise(ends))
 
 
 @lru_cache(maxsize=64)

@@ -8,11 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from evenodds.apply import imputer
-from evenodds.apply.imputer import Imputer, Settings, fit
+from evenodds.apply.imputer import Imputer, Settings, fit, task_at_work
 from evenodds.errors import BadInput, unknown
 from evenodds.estimators.checks import Array, check_counts, seed_of, validated
-from evenodds.estimators.rows import Rows, commonest, needs_rows
+from evenodds.estimators.rows import Rows, needs_rows
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import PrintProgress
 
@@ -81,9 +80,10 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         if np.isnan(X).all(0).any():
             raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
         seed = seed_of(self.random_state)
-        fitted = fit(X, self._settings(len(X)), seed, [PrintProgress()] if self.verbose else [])
+        settings = self._settings(len(X))
+        fitted = fit(X, settings, seed, [PrintProgress()] if self.verbose else [])
         self.columns_, self.seed_ = fitted.columns, seed
-        self.filler_ = StoredNetwork(fitted.generator, self._arguments(fitted))
+        self.filler_ = StoredNetwork(fitted.generator, self._arguments(settings))
         return self
 
     def transform(self, X: Any) -> Any:
@@ -104,12 +104,8 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
     def _filled(self, X: Array, fitted: Imputer) -> Array:
         if self.strategy != "mean":
             return np.asarray(fitted.impute(X, 1, self.seed_)[0])
-        filled = fitted.mean(X, self.n_draws, self.seed_)
         words = [] if self._rows is None else self._rows.unordered
-        if words:
-            draws = fitted.impute(X, self.n_draws, self.seed_)
-            filled[:, words] = commonest(draws[:, :, words])
-        return filled
+        return fitted.mean(X, self.n_draws, self.seed_, words)
 
     def sample_posterior(self, X: Any, n_draws: int = 10) -> Array:
         """(n_draws, N, D) float64: several fillings, equal to X where it is observed."""
@@ -141,20 +137,18 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         total = self.rows or min(max(60 * rows, 20_000), 200_000)
         return Settings(rows=total, batch=self.batch_size, scale=self.scale, few=self.few, width=self.width)
 
-    def _arguments(self, fitted: Imputer) -> dict[str, Any]:
-        settings, memory = fitted.settings, len(fitted.generator.get_buffer("neighbours.table"))
+    def _arguments(self, settings: Settings) -> dict[str, Any]:
         return {
             "latent": settings.latent,
             "shape": (self.n_features_in_,),
             "width": settings.width,
             "depth": settings.depth,
             "dropout": settings.dropout,
-            "memory": memory,
-            "neighbours": min(settings.neighbours, memory - 1),
+            "memory": settings.memory,
+            "neighbours": settings.neighbours,
         }
 
     def _ready(self, X: Any) -> tuple[Array, Imputer]:
         check_is_fitted(self)
         X = self._numbers(X, reset=False)
-        settings = Settings()  # of the training; to fill in, the task needs none but the length of z
-        return X, Imputer(self.columns_, imputer._task(settings), self.filler_.module, settings)
+        return X, Imputer(self.columns_, task_at_work(), self.filler_.module)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from evenodds.data.readers.frames import Like, as_frame, is_frame, parsed_frame
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, placed, typed
 from evenodds.errors import BadInput
 
-__all__ = ["Rows", "commonest", "needs_rows"]
+__all__ = ["Rows", "needs_rows"]
 
 
 def needs_rows(x: Any) -> bool:
@@ -79,8 +78,3 @@ class Rows:
             for k, column in enumerate(self.columns)
         ]
         return as_frame(self.columns, np.stack(rounded, 1), self.like)
-
-
-def commonest(draws: Values) -> Values:
-    """(N, D): of draws (n, N, D) the value that occurs most often in each place; the least of several."""
-    return np.asarray(torch.mode(torch.from_numpy(draws), 0).values)

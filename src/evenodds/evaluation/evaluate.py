@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,8 @@ from evenodds.evaluation.copies import copies
 from evenodds.evaluation.equilibrium import LOG4, discriminator_report, duality_gap, fresh_discriminator, judges_items
 from evenodds.evaluation.examination import Examination, Step, examine, inside
 from evenodds.evaluation.findings import findings
-from evenodds.evaluation.material import Material, gather
+from evenodds.evaluation.hidden_cells import judged
+from evenodds.evaluation.material import Material, gather, opened
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.outside import outside
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
@@ -156,8 +158,11 @@ def assess(
     seed: int = 0,
     step: Step | None = None,
     **opening: Any,
-) -> tuple[Evaluation, Examination]:
-    """The evaluation, and what it was computed on; see `evaluate` and, for the further arguments, `gather`."""
+) -> tuple[Evaluation, Examination | None]:
+    """The evaluation, and what it was computed on; see `evaluate` and, for the further arguments, `gather`.
+
+    A run that fills tables is judged by cells that are hidden: there is no examination of samples then.
+    """
     with allowing(subject.allow if isinstance(subject, Session) else ()):
         return _assessed(subject, against, metrics, features, seed, step, opening)
 
@@ -170,15 +175,36 @@ def _assessed(
     seed: int,
     step: Step | None,
     opening: Mapping[str, Any],
-) -> tuple[Evaluation, Examination]:
+) -> tuple[Evaluation, Examination | None]:
     """`assess`, within what is allowed."""
     begun = time.perf_counter()
     chosen(metrics)  # a wrong name is said before time is spent
     say = step if step is not None else lambda what, done, total: None
+    subject = opened(subject, opening.get("checkpoint", "last"), opening.get("device", "auto"))
+    if isinstance(subject, Session) and subject.card.has_gaps:
+        others = {"--against": against, "--metrics": metrics, "--features": features, "--train": opening.get("train")}
+        found = _of_filler(subject, others, seed, say, opening)
+        return Evaluation({**found, "seconds": round(time.perf_counter() - begun, 2)}), None
     material = gather(subject, against, seed=seed, reading=lambda done, total: say("reading", done, total), **opening)
     examination = examine(material, features, say)
     evaluation = evaluate_on(examination, metrics, seed, say)
     return Evaluation({**evaluation.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
+
+
+def _of_filler(
+    session: Session, others: Mapping[str, Any], seed: int, say: Step, opening: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of an evaluation of a run that fills tables."""
+    for flag, value in others.items():
+        if value is not None:
+            raise BadInput(
+                f"{session.folder} fills tables, and is judged by cells of its held-out rows that are hidden; leave "
+                f"{flag} out"
+            )
+    say("hidden cells", 0, 1)
+    reading = partial(say, "reading")
+    found = judged(session, opening.get("run_data"), opening.get("n", 10_000), seed, reading)
+    return {"schema": SCHEMA, "evenodds": __version__, **found}
 
 
 def evaluate_on(

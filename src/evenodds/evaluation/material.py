@@ -27,7 +27,7 @@ from evenodds.runs.folder_facts import is_run
 from evenodds.runs.run_data import RunSettings, open_run_data, read_settings
 from evenodds.runs.session import Session, load
 
-__all__ = ["Material", "gather"]
+__all__ = ["Material", "gather", "opened"]
 
 Reading = Callable[[int, int], None]
 FLOOR_ITEMS = 10_000
@@ -97,7 +97,8 @@ def gather(
     """
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
-    session = _session(subject, checkpoint, device)
+    subject = opened(subject, checkpoint, device)
+    session = subject if isinstance(subject, Session) else None
     if session is None and checkpoint != "last":
         raise BadInput(f"--checkpoint is of a run, and {_path(subject)} holds samples; leave --checkpoint out")
     if session is not None:
@@ -196,10 +197,9 @@ def _sampled(data: Dataset, fit: Tensor, trained: int, rest: int) -> str:
     return f"; as all do not fit into memory, evenly spread: {', '.join(fewer)}" if fewer else ""
 
 
-def _session(subject: Any, checkpoint: str, device: str) -> Session | None:
-    if isinstance(subject, Session):
-        return subject
-    return load(subject, checkpoint, device) if is_run(subject) else None
+def opened(subject: Any, checkpoint: str, device: str) -> Any:
+    """The session of a run's folder; all else as it is."""
+    return subject if isinstance(subject, Session) or not is_run(subject) else load(subject, checkpoint, device)
 
 
 def _data(

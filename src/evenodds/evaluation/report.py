@@ -58,14 +58,14 @@ def report(
     return [path, home / "evaluation.json"]
 
 
-def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
+def write_report(session: Session, examination: Examination | None, evaluation: Evaluation, path: Path) -> Path:
     """One self-contained page with everything that is known of the run."""
     config, noun = session.config, session.card.noun
     content = Content(
         f"evenodds: {session.folder.name}",
         f"recipe {config.recipe}, seed {config.seed}, {count(session.images)} real {noun} shown",
         evaluation.content,
-        _pictures(session, examination, evaluation),
+        {} if examination is None else _pictures(session, examination, evaluation),
         session.history(),
         config.to_mapping(),
         _environment(session.folder / "environment.json"),

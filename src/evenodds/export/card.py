@@ -28,6 +28,9 @@ def card_in(path: Path) -> dict[str, Any] | None:
     return None if words.settings is None else told(words, words.config, words.settings)
 
 
+KEPT = "rows of the data are in the checkpoints, where the filler looks them up: hand the run on as you would them"
+
+
 def told(about: About | Words, config: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
     """What a file says of itself, as plain values by name."""
     inputs, outputs = (", ".join(map(str, part)) for part in (about.inputs, about.outputs))
@@ -60,7 +63,7 @@ def facts_of(
         "recipe": config.get("recipe"),
         "task": named["task"],
         "trained on": f"{images:,} of {max(images, config.get('images', 0)):,} {data.noun}, seed {config.get('seed')}",
-        "data": _data(data),
+        "data": _data(data) | ({"kept": KEPT} if named["task"] == "impute" else {}),
         "players": f"{named['generator']} generator, {named['discriminator']} discriminator",
         "contest": f"{named['loss']}, penalty {named['penalty']}",
         "settings": dict(settings),

@@ -61,6 +61,7 @@ class Graph:
 def possible(session: Session) -> tuple[str, ...]:
     """What a run can be exported for, what it is mainly for first."""
     task = session.task
+    session.require_no_tables()
     if task.conversion(session.card.shape) is not None:
         return (task.command,)
     seen = isinstance(session.players.get("discriminator"), Scores) and task.sees_x_alone

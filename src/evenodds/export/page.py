@@ -13,6 +13,7 @@ import yaml
 from evenodds.export.run_card import evaluation_of, score_rows
 from evenodds.files.text import visible
 from evenodds.runs.anonymous import anonymous
+from evenodds.runs.remembering import told
 from evenodds.runs.session import Session
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
@@ -51,7 +52,7 @@ def page(session: Session, facts: Mapping[str, Any], folder: Path, name: str) ->
         f"{text(facts['recipe'])}, task {text(facts['task'])}, {text(facts['trained on'])}.",
         "![samples](samples.png)" if (folder / "samples.png").is_file() else "",
         *_use(session, name),
-        *_data(facts),
+        *_data(session, facts),
         *_scores(session, facts),
         *_limits(session, facts),
         *_settings(session, facts),
@@ -109,12 +110,14 @@ def _own_code(session: Session) -> Iterable[str]:
     return (name for name in names if ":" in name and not name.startswith("evenodds."))
 
 
-def _data(facts: Mapping[str, Any]) -> list[str]:
+def _data(session: Session, facts: Mapping[str, Any]) -> list[str]:
     """The data statement."""
     rows = [f"- {name}: {text(value)}" for name, value in facts["data"].items()]
     words = (
         "The data themselves are not here, nor names of their files. The fingerprint tells whether others are the same."
     )
+    if kept := told(session.players.values()):
+        words = f"{kept[0]} The fingerprint tells whether other data are the same."
     return ["## Data", words, "\n".join(rows)]
 
 
@@ -125,7 +128,9 @@ def _scores(session: Session, facts: Mapping[str, Any]) -> list[str]:
     head = ("score", "value", "floor", "better")
     table = [_row(head), _row(["---"] * len(head)), *(_row(map(text, row)) for row in rows)]
     resting = facts.get("scores are from")
-    again = ": `evenodds evaluate RUN --data PLACE` measures them again" if session.draws else ""
+    again = (
+        ": `evenodds evaluate RUN --data PLACE` measures them again" if session.draws or session.card.has_gaps else ""
+    )
     return [
         "## Scores",
         *([words, "\n".join(table)] if rows else ["None were measured."]),

@@ -29,15 +29,16 @@ from evenodds.runs.config import from_mapping
 from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import LEARNED_BESIDE
 from evenodds.runs.origin import read_origins
+from evenodds.runs.remembering import rows_kept
 from evenodds.runs.run_data import data_place
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
 __all__ = ["EXTRAS", "Handed", "require_licence", "stage"]
 
-EXTRAS = ("pictures", "values")
+EXTRAS = ("pictures", "values", "rows")
 """What is handed on only where it is asked for: pictures in which items of the data are seen; attributes or values of
-up to 1,000 items, by which samples are asked for where nothing else is."""
+up to 1,000 items, by which samples are asked for where nothing else is; rows of a table that a filler looks up."""
 PICTURES = {"samples.png": "sample", "walk.png": "walk", "walk.gif": "walk", "answers.png": "train"}
 """Pictures in the folder, and the command that writes each."""
 HEADER = (
@@ -48,7 +49,8 @@ HEADER = (
 ENVIRONMENT = ("evenodds", "python", "torch", "numpy", "machine", "device", "threads", "processes")
 EVALUATION = (
     "schema", "evenodds", "subject", "reference", "fingerprint", "comparable", "features_seen", "scores",
-    "memorisation", "equilibrium", "likelihood", "classes", "columns", "outside", "verdict", "sound", "seconds",
+    "memorisation", "equilibrium", "likelihood", "classes", "columns", "outside", "hidden",
+    "verdict", "sound", "seconds",
 )  # fmt: skip
 ANOTHER = "another run"
 
@@ -94,6 +96,12 @@ def stage(
     for one in extra:
         if one not in EXTRAS:
             raise unknown("thing to hand on with a run", one, EXTRAS)
+    kept = rows_kept(session.players.values())
+    if kept and "rows" not in extra:
+        raise BadInput(
+            f"the run keeps {kept:,} rows of its data, which it looks up, and fills nothing without them; add --with "
+            "rows to hand these rows on"
+        )
     _require_still(session.folder)
     left_out = _copy_all(session, target, extra)
     facts = card_of(session, licence)

@@ -39,6 +39,7 @@ from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out, looks
 from evenodds.runs.memory import require_round
+from evenodds.runs.remembering import remember
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
 from evenodds.runs.snapshot import write_snapshot
@@ -106,6 +107,7 @@ class Run:
         self.learner = build_learner(config, players, self.task.rates)
         self.extras = build_extras(config)
         self._split()
+        remember(players.values(), self.dataset, self.train_index, config.seed)
         self._listen()
 
     def _require_memory(self) -> None:

@@ -134,6 +134,11 @@ class DataCard:
         return self.units.blocks
 
     @property
+    def has_gaps(self) -> bool:
+        """Whether items are rows of a table whose empty cells are to be filled."""
+        return bool(self.units.knots)
+
+    @property
     def class_shares(self) -> list[int]:
         """What classes are drawn in the shares of: training items of each; 1 each where these are not known."""
         return list(self.class_counts) if any(self.class_counts) else [1] * len(self.classes)

@@ -270,7 +270,7 @@ def held_out(
     if len(index) < 4:
         return None
     if task.scoring is not None:
-        most, at_once = (JUDGED, 256) if task.learns_labels else (128, 8)
+        most, at_once = (JUDGED, 256) if task.learns_labels or dataset.kind != "image" else (128, 8)
         return Answers(_Items(task, dataset, index, seed, engine, most, at_once), task.scoring)
     return Samples(_Items(task, dataset, index, seed, engine, most=JUDGED, at_once=256), dataset.kind, learned)
 

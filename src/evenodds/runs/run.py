@@ -56,6 +56,7 @@ from evenodds.runs.planning import plan, planned_looks, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.probing import Ahead
+from evenodds.runs.remembering import told
 from evenodds.runs.resuming import looked_up, moved, note_processes, read_swept
 from evenodds.runs.room import with_room
 from evenodds.runs.run_data import open_run_data, write_config
@@ -294,8 +295,8 @@ def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Ca
     choices += fitted_players(run)
     for player in run.game.players.values():
         getattr(player, "require_weights", lambda: None)()  # before anything is written
-    for choice in choices:
-        say(choice.reason)
+    for line in (*(choice.reason for choice in choices), *told(run.game.players.values())):
+        say(line)
     if choices:
         plan = replace(plan, choices=[*plan.choices, *choices])
         header = {**run.header, "progress": asdict(Progress(total=run.config.images))}

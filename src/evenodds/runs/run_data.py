@@ -28,6 +28,7 @@ __all__ = [
     "Elsewhere",
     "RunSettings",
     "block_sums",
+    "data_of",
     "data_place",
     "differences",
     "open_run_data",
@@ -91,6 +92,21 @@ def _relative(data: Part | None, folder: Path) -> Part | None:
 def data_place(config: Config) -> str | None:
     """The absolute path of the data; None of data that are no path."""
     return config.data.name if config.data is not None and Path(config.data.name).is_absolute() else None
+
+
+def data_of(config: Config, card: DataCard | None, advice: str) -> Path:
+    """The path of the data of a run.
+
+    Args:
+        advice: what helps where they are at no path, or not there.
+
+    Raises:
+        BadInput: they are not at a path that is there.
+    """
+    data = _at(config, card, None, advice).data
+    if data is None or data.name in (IN_MEMORY, ELSEWHERE):
+        raise Elsewhere(f"the data of this run are not at hand; {advice}")
+    return Path(data.name)
 
 
 def open_run_data(

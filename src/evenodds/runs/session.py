@@ -160,6 +160,14 @@ class Session:
                 f"this run ({self.config.task.name}) draws no samples; put it to work: evenodds {self.at_work}"
             )
 
+    def require_no_tables(self) -> None:
+        """BadInput of a run that fills tables, where it is to be served, exported or put to work on images."""
+        if self.card.has_gaps:
+            raise BadInput(
+                f"a run that fills tables is put to work by its own command alone: evenodds fill {quoted(self.folder)} "
+                "TABLE.csv"
+            )
+
     def prior(self, n: int, seed: int) -> Tensor:
         """(n, latent) draws of z."""
         return self.latent(n, torch.Generator().manual_seed(seed))

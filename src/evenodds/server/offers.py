@@ -62,6 +62,7 @@ class Offers:
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
         """Those of a run; BadInput where it answers nothing that is served."""
+        session.require_no_tables()
         task, answers = session.task, [name for name in WORDS if _has(session, name)]
         if not answers:
             raise BadInput(f"{session.folder} answers none of {', '.join(WORDS)}; serve a run, or another file of it")

@@ -85,6 +85,7 @@ def _begun(studio: Studio, folder: Path, source: str, command: str, asked: Work,
 
 def _command(session: Session) -> str:
     """What the run does with a folder, as typed after `evenodds`; BadInput of runs that make nothing of pictures."""
+    session.require_no_tables()
     if "mask" in session.task.request_names:
         return "fill"
     if session.task.command != CLASSIFY:

@@ -57,6 +57,11 @@ class DataDescription(Protocol):
         ...
 
     @property
+    def has_gaps(self) -> bool:
+        """Whether items are rows of a table whose empty cells are to be filled."""
+        ...
+
+    @property
     def row_blocks(self) -> tuple[Block, ...]:
         """The amounts and choices that make up an item of a table; empty of other items."""
         ...

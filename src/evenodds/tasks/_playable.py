@@ -122,6 +122,16 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def families(self) -> tuple[str, ...]:
+        """The families of the generator that suit the task, by name; empty where all do that there are of its kind."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of data that suit the task: image, table, toy."""
+        ...
+
+    @property
     def stages(self) -> tuple[float, ...]:
         """The shares of the run at which its rounds become others, beside 0."""
         ...
@@ -294,8 +304,10 @@ class TaskDefaults:
     usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"
     """Of `NetworkSpec`, of the generator whatever the data are."""
+    families: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[tuple[str, ...]] = ("image", "table", "toy")
     instead: ClassVar[str] = ""
-    """Behind the error for a generator of another kind: what else may have been meant."""
+    """Behind the error for a generator or data of another kind: what else may have been meant."""
     request_names: ClassVar[tuple[str, ...]] = ("z",)
     snapshot_items: ClassVar[int] = 0
 

@@ -53,9 +53,9 @@ class Fill(Generate):
 
     command: ClassVar[str] = "fill"
     generator_kind: ClassVar[str] = "Filler"
-    instead: ClassVar[str] = (
-        "; rows are asked for by what is known of them with task=generate, and then evenodds sample RUN --given"
-    )
+    families: ClassVar[tuple[str, ...]] = ("images",)
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    instead: ClassVar[str] = "; tables are filled by the recipe fill-table (task=impute)"
     request_names: ClassVar[tuple[str, ...]] = ("z", "x", "mask")
     snapshot_items: ClassVar[int] = 12
 
@@ -101,10 +101,7 @@ class Fill(Generate):
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images of that shape."""
         if len(shape) != 3:
-            raise BadInput(
-                f"task 'fill' is for images, got items of shape {tuple(shape)}; take task=generate, whose rows are "
-                "asked for by what is known of them: evenodds sample RUN --given"
-            )
+            raise BadInput(f"task 'fill' is for images, got items of shape {tuple(shape)}{self.instead}")
         filler = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
         discriminator = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}
         return {**filler, **(discriminator if self.adversarial else {})}

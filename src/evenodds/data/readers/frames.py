@@ -23,7 +23,7 @@ from evenodds.files.extras import named, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
-__all__ = ["READS", "Like", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame"]
+__all__ = ["READS", "Like", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame", "read_frame"]
 
 READS = (".xlsx",)
 """The file names' endings for which `load` comes here."""
@@ -46,8 +46,12 @@ def frames(
         sheet: of Excel, its name, or its number from 0.
     """
     path = Path(path)
-    frame = _parquet(path) if path.suffix.lower() == ".parquet" else _sheet(path, sheet)
-    return from_frame(frame, label, given, unlabelled, types, path.name)
+    return from_frame(read_frame(path, sheet), label, given, unlabelled, types, path.name)
+
+
+def read_frame(path: Path, sheet: str | int = 0) -> Any:
+    """A sheet of an Excel file, or a Parquet table, as a data frame."""
+    return _parquet(path) if path.suffix.lower() == ".parquet" else _sheet(path, sheet)
 
 
 def _sheet(path: Path, sheet: str | int) -> Any:

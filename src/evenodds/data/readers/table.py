@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from evenodds.data.encoding import encode_conditions, encode_labels, whole_colum
 from evenodds.data.folders.labels import capitals, merged, negative
 from evenodds.data.tables.amounts import PLAIN, NumberStyle
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
+from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, summed, type_setting, typed
@@ -29,7 +30,19 @@ from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "from_columns", "names_in", "on_columns", "parsed_table", "require_columns", "table", "with_labels"]
+__all__ = [
+    "READS",
+    "Opened",
+    "from_columns",
+    "names_in",
+    "on_columns",
+    "open_table",
+    "parsed_cells",
+    "parsed_table",
+    "require_columns",
+    "table",
+    "with_labels",
+]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
@@ -79,12 +92,12 @@ def table(
         BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    text = delimited(path, delimiter, encoding)
-    columns, skip = _header(text, header)
+    opened = open_table(path, delimiter, header, encoding)
+    text, columns = opened.text, opened.columns
     given_names = names_in(given)
     require_columns(path.name, columns, label, given_names)
     wanted = Types.of(types, columns)
-    parsed, words = _parsed(text, columns, skip, label, wanted)
+    parsed, words = parsed_cells(opened, wanted, label)
     dataset = from_columns(parsed, wanted, given_names, path.name)
     report = on_columns((*dataset.report, *text.notes), columns, dataset.columns, label, given_names)
     dataset = replace(dataset, delimiter=text.delimiter, report=report)
@@ -138,6 +151,22 @@ def with_labels(
     return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *notes))
 
 
+class Opened(NamedTuple):
+    """A table in a text file: how its cells are parted, its columns, and the rows that hold their names."""
+
+    text: Delimited
+    columns: list[str]
+    header: int
+
+
+def open_table(
+    path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str | None = None
+) -> Opened:
+    """What is found out of a table before its cells are read; see `table` for the arguments."""
+    text = delimited(path, delimiter, encoding)
+    return Opened(text, *_header(text, header))
+
+
 def parsed_table(path: Path, like: Sequence[Column] = (), words: Sequence[str] = ()) -> dict[str, Parsed]:
     """The columns of a table in a text file by name.
 
@@ -147,11 +176,10 @@ def parsed_table(path: Path, like: Sequence[Column] = (), words: Sequence[str] =
             it open what stands before decimals are written as theirs.
     """
     words = [*words, *(column.name for column in like if column.form == "words")]
-    text = delimited(path)
-    columns, skip = _header(text, None)
-    require_columns(path.name, columns, None, ())
-    types = Types(by_name={name: "words" for name in words if name in columns})
-    return _parsed(text, columns, skip, None, types, like)[0]
+    opened = open_table(path)
+    require_columns(path.name, opened.columns, None, ())
+    types = Types(by_name={name: "words" for name in words if name in opened.columns})
+    return parsed_cells(opened, types, like=like)[0]
 
 
 def from_columns(
@@ -192,7 +220,9 @@ def from_columns(
 def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     columns, x, notes = typed(parsed, types, where)
     ends = [column.ends for column in columns]
-    units = Units(tuple(low for low, _ in ends), tuple(high for _, high in ends), "float64", columns=tuple(columns))
+    low, high = (tuple(side) for side in zip(*ends, strict=True))
+    knots = () if types.scale is None else Columns.of(x, types.scale).lines
+    units = Units(low, high, "float64", columns=tuple(columns), knots=knots)
     report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)
     names = tuple(column.name for column in columns)
     return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
@@ -265,13 +295,8 @@ def _names_above(first: Sequence[str], second: Sequence[str]) -> bool:
 # Cells ---------------------------------------------------------------------------------------------------------------
 
 
-def _parsed(
-    text: Delimited,
-    columns: Sequence[str],
-    skip: int,
-    label: str | None,
-    types: Types,
-    like: Sequence[Column] = (),
+def parsed_cells(
+    opened: Opened, types: Types, label: str | None = None, like: Sequence[Column] = ()
 ) -> tuple[dict[str, Parsed], list[str]]:
     """The columns by name, but for the label's, and its cells.
 
@@ -281,6 +306,7 @@ def _parsed(
     Args:
         like: see `parsed_table`.
     """
+    text, columns, skip = opened
     used = [k for k, name in enumerate(columns) if name != label and not types.left_out(name)]
     labels = [columns.index(label)] if label is not None else []
     numbers = {k: NumberCells(columns[k]) for k in used}
@@ -299,9 +325,11 @@ def _parsed(
     if not rows:
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
     spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
-    texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k])}
+    moments = {column.name: column for column in like if column.spelling}
+    texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k]) or columns[k] in moments}
     grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or like else set()
-    cells = {k: WordCells(columns[k], types.words(columns[k])) for k in sorted(texts | grouped)}
+    of = {k: (columns[k], types.words(columns[k]), moments.get(columns[k])) for k in sorted(texts | grouped)}
+    cells = {k: WordCells(*known) for k, known in of.items()}
     for _, block in _blocks(text, columns, skip) if cells else ():
         for k, column in cells.items():
             column.add([from_cell(cell) for cell in block[k]])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evenodds.data.encoding import UNKNOWN
 from evenodds.data.tables.amounts import PLAIN, NumberStyle, amounts, common_point, is_amount, point_of
-from evenodds.data.tables.moments import moment, spelled
+from evenodds.data.tables.moments import moment, moments, spelled
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Form, Values
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
@@ -152,11 +152,13 @@ class WordCells:
 
     Args:
         as_words: whether they are words, whatever they look like.
+        like: the column of a table of its kind: dates and times are read as it spells them, where they can be.
     """
 
-    def __init__(self, name: str, as_words: bool = False) -> None:
+    def __init__(self, name: str, as_words: bool = False, like: Column | None = None) -> None:
         self.name = name
         self.as_words = as_words
+        self.like = like
         self.places: dict[str, int] = {}
         self.codes = array("q")
 
@@ -184,11 +186,13 @@ class WordCells:
         """
         words = [word for word in self.places if word.lower() not in UNKNOWN]
         there = self._there()
+        if (like := self.like) is not None and (numbers := moments(like.form, like.spelling, there)):
+            return Parsed(self._values(numbers), like.form, like.spelling)
         if not self.as_words and (found := spelled(there)) is not None:
             notes = [doubt.format(f"column '{self.name}'") for doubt in found.doubts]
             return Parsed(self._values(found.numbers), found.form, found.spelling, notes=notes)
-        if not self.as_words and (numbers := self._amounts(there, words, point)) is not None:
-            return numbers
+        if not self.as_words and (parsed := self._amounts(there, words, point)) is not None:
+            return parsed
         ordered = sorted(words, key=_order)
         values = self._values({word: float(k) for k, word in enumerate(ordered)})
         notes = [] if self.as_words else [*self._differing(there), *self._doubts(there)]

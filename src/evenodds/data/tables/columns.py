@@ -52,6 +52,11 @@ class Columns:
             np.array([column[-1] for column in distinct]),
         )
 
+    @property
+    def lines(self) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]:
+        """The knots as plain values."""
+        return tuple((tuple(values.tolist()), tuple(places.tolist())) for values, places in self.knots)
+
     def to_common(self, x: Table) -> Tensor:
         """(N, D) in the columns' own units -> float32 on the common scale, NaN staying NaN."""
         moved = [_line(x[..., k], values, places) for k, (values, places) in enumerate(self.knots)]

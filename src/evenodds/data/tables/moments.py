@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Literal
 
-__all__ = ["MomentForm", "Spelled", "is_spelling", "moment", "spell", "spelled"]
+__all__ = ["MomentForm", "Spelled", "is_spelling", "moment", "moments", "spell", "spelled"]
 
 MomentForm = Literal["date", "datetime", "time"]
 """A date is days since 1 January 1970; a time of day, and a date with it, are seconds."""
@@ -80,7 +80,7 @@ def spelled(words: Sequence[str]) -> Spelled | None:
         (form, spelling, numbers)
         for form, spellings in SPELLINGS.items()
         for spelling in spellings
-        if (numbers := _all(form, spelling, words))
+        if (numbers := moments(form, spelling, words))
     ]
     if not fits:
         return None
@@ -94,8 +94,10 @@ def spelled(words: Sequence[str]) -> Spelled | None:
     return Spelled(form, _as_written(spelling, words), numbers, tuple(doubts))
 
 
-def _all(form: MomentForm, spelling: str, words: Sequence[str]) -> dict[str, float]:
+def moments(form: str, spelling: str, words: Sequence[str]) -> dict[str, float]:
     """Each word as a number; none where one of them is no date or time of that spelling."""
+    if not spelling:
+        return {}
     numbers = {}
     for word in words:
         number = moment(form, spelling, word)

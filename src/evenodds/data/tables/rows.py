@@ -170,18 +170,21 @@ class Column:
         values: Values = np.zeros(len(seen))
         if self.knots:
             values = np.interp(score[:, 0], self.scores, self.knots)
-            if self.exact:
-                values = _nearest(np.asarray(self.knots), values)
-            elif self.decimals is not None:
-                values = values.round(self.decimals)
-            else:
-                short = np.array([float(f"{value:.9g}") for value in values.tolist()])
-                values = short.clip(self.knots[0], self.knots[-1])
+            values = _nearest(np.asarray(self.knots), values) if self.exact else self.rounded(values)
         if self.choices:
             of_code = np.array([*[math.nan] * bool(self.knots), *self.levels, *[math.nan] * self.missing])
             code = picked.argmax(1).numpy()
             values = np.where((code == 0) & bool(self.knots), values, of_code[code])
         return values
+
+    def rounded(self, values: Values) -> Values:
+        """(N,): amounts with the decimals of the column, within its ends; of a choice among levels the nearest one."""
+        if not self.knots:
+            return _nearest(np.asarray(self.levels), values)
+        if self.decimals is not None:
+            return values.round(self.decimals)
+        low, high = self.ends
+        return np.array([float(f"{value:.9g}") for value in values.tolist()]).clip(low, high)
 
     def allows(self, values: Values) -> NDArray[np.bool_]:
         """(N,): which values could be this column's: its levels, and amounts within its ends with its decimals."""

@@ -38,11 +38,16 @@ class Types:
         plain: all are numbers, and each is scaled linearly.
         by_name: one of `KINDS` for some columns.
         all_kept: whether no column is left out: identifiers stay, and empty columns are refused.
+        few: a column with at most so many different numbers is a choice among them; None: see `rows.fitted`.
+        scale: on which players see columns whose empty cells are to be filled, see `columns.SCALES`; None: empty cells
+            are learned as a choice of their own.
     """
 
     plain: bool = False
     by_name: Mapping[str, str] = field(default_factory=dict)
     all_kept: bool = False
+    few: int | None = None
+    scale: str | None = None
 
     @staticmethod
     def of(types: str | Mapping[str, str], columns: Sequence[str]) -> Types:
@@ -106,7 +111,9 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     if not columns:
         more = f", and {len(notes) - 1:,} more" if len(notes) > 1 else ""
         raise BadInput(f"{where} needs a column to learn: {notes[0][:1].lower()}{notes[0][1:-1]}{more}")
-    return columns, np.stack(values, 1), [*_summary(columns), *notes]
+    x = np.stack(values, 1)
+    empty = _learned(columns) if types.scale is None else _empty(columns, x)
+    return columns, x, [*_summary(columns), *empty, *notes]
 
 
 def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
@@ -136,7 +143,7 @@ def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
 
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:
-    few = {"number": 1, "levels": len(one.values)}.get(types.by_name.get(name, ""))
+    few = {"number": 1, "levels": len(one.values)}.get(types.by_name.get(name, ""), types.few)
     return fitted(name, one.values, one.form, one.spelling, one.decimals, one.words, few, one.style)
 
 
@@ -178,7 +185,12 @@ def _summary(columns: Sequence[Column]) -> list[str]:
     for column in columns:
         kinds.setdefault(column.kind, []).append(column.name)
     parts = [f"{_named(names)} {_AS[kind]}" for kind, names in kinds.items()]
-    lines = [f"Columns: {'; '.join(parts)}."] if parts else []
+    return [f"Columns: {'; '.join(parts)}."] if parts else []
+
+
+def _learned(columns: Sequence[Column]) -> list[str]:
+    """What is learned beside amounts: numbers that stand out, and empty cells."""
+    lines = []
     for column in columns:
         if column.knots and column.levels:
             numbers = ", ".join(column.text(level) for level in column.levels)
@@ -188,6 +200,24 @@ def _summary(columns: Sequence[Column]) -> list[str]:
     if empty := [column.name for column in columns if column.missing]:
         lines.append(f"Empty cells are learned too: {_named(empty)}.")
     return lines
+
+
+def _empty(columns: Sequence[Column], x: Values) -> list[str]:
+    """How many cells are to be filled, and that some rows have no others."""
+    absent = np.isnan(x)
+    if not absent.any():
+        return ["No cell is empty: it is learned to fill the empty cells of other tables with these columns."]
+    counts = [
+        f"{column.name[:LONGEST]} {count:,}" for column, count in zip(columns, absent.sum(0), strict=True) if count
+    ]
+    whole = int(absent.all(1).sum())
+    more = f" {_rows(whole)} no observed cell and can be neither learned nor filled." if whole else ""
+    share = f"{absent.mean():.1%} of the cells"
+    return [f"Empty cells are what is to be filled, {share}: {_named(counts)}.{more}"]
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row{' has' if n == 1 else 's have'}"
 
 
 _FORMS = {"number": "numbers", "words": "words", "date": "dates", "datetime": "dates with times", "time": "times"}

@@ -7,6 +7,7 @@ the entries that two rows both have; a network that attends to other rows of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class Generator(nn.Module):
         depth: residual steps before z enters.
         late: residual steps afterwards.
         dropout: share of hidden units dropped while training, before z enters.
-        memory: rows that can be looked up; 0 for none. Give them to `remember`.
+        memory: most rows that can be looked up; 0 for none. Give them to `remember`.
         neighbours: how many of them vote.
     """
 
@@ -50,6 +51,7 @@ class Generator(nn.Module):
         if len(shape) != 1 or shape[0] < 1:
             raise BadInput(f"a filler of rows needs a shape (D,), got {tuple(shape)}; use the one of images for images")
         columns = shape[0]
+        self.shape, self.memory = (columns,), memory
         self.neighbours = Neighbours(columns, memory, min(neighbours, memory)) if memory else None
         self.enter = nn.Linear((4 if memory else 2) * columns, width)
         self.trunk = nn.Sequential(*[Residual(width, dropout) for _ in range(depth)])
@@ -61,13 +63,23 @@ class Generator(nn.Module):
         _start(self.spread, 0.3)
         nn.init.ones_(self.gate.bias)
 
-    def remember(self, x: Tensor, observed: Tensor) -> None:
-        """Sets the rows that are looked up: x (memory, D), of any value where observed (memory, D) is 0."""
-        if self.neighbours is None or x.shape != self.neighbours.table.shape:
-            raise BadInput(f"the filler was built for another memory than {tuple(x.shape)}; set `memory` to the rows")
-        with torch.no_grad():
-            self.neighbours.table.copy_(torch.where(observed > 0, x, 0.0))
-            self.neighbours.known.copy_(observed)
+    def remember(self, x: Tensor, observed: Tensor, rows: Tensor | None = None) -> None:
+        """Sets the rows that are looked up.
+
+        Args:
+            x: (n, D), at most `memory` of them; of any value where observed (n, D) is 0.
+            rows: (n,) int64, increasing: the number of each, by which `row` names it; None for 0, 1, 2 and so on.
+        """
+        most = 0 if self.neighbours is None else self.memory
+        if not 1 <= len(x) <= most or x.shape[1:] != self.shape:
+            columns = self.shape[0]
+            raise BadInput(
+                f"this filler remembers at most {most:,} rows of {columns:,} columns, got {tuple(x.shape)}; raise "
+                "`memory`"
+            )
+        assert self.neighbours is not None
+        rows = torch.arange(len(x)) if rows is None else rows
+        self.neighbours.replace(torch.where(observed > 0, x, 0.0), observed, rows)
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor, row: Tensor | None = None) -> Tensor:
         inputs = [squashed(x), mask]
@@ -91,7 +103,11 @@ class Neighbours(nn.Module):
     """
 
     table: Tensor
+    """(n, D) the rows that are looked up, 0 where nothing is known."""
     known: Tensor
+    """(n, D) 1 where there is a value, else 0."""
+    rows: Tensor
+    """(n,) int64 the number of each row, increasing."""
 
     def __init__(self, columns: int, rows: int, count: int, kinds: int = 64) -> None:
         super().__init__()
@@ -102,6 +118,23 @@ class Neighbours(nn.Module):
         self.kind = [column * kinds // columns for column in range(columns)]
         self.register_buffer("table", torch.zeros(rows, columns))
         self.register_buffer("known", torch.zeros(rows, columns))
+        self.register_buffer("rows", torch.arange(rows))
+
+    def replace(self, table: Tensor, known: Tensor, rows: Tensor) -> None:
+        """Sets the rows that are looked up; their number may be another one than before."""
+        self.table, self.known, self.rows = (
+            new.to(old) for new, old in ((table, self.table), (known, self.known), (rows, self.rows))
+        )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        table = state_dict.get(prefix + "table")
+        if table is not None and table.shape[1:] == self.table.shape[1:]:  # how many is part of it
+            # What was stored before rows had numbers is at work only, where none is its own neighbour.
+            numbers = state_dict.setdefault(prefix + "rows", torch.full((len(table),), -2))
+            known = state_dict.get(prefix + "known", table)
+            if len(known) == len(numbers) == len(table):
+                self.replace(*(torch.empty_like(one) for one in (table, known, numbers)))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, x: Tensor, mask: Tensor, row: Tensor | None) -> tuple[Tensor, Tensor]:
         nearest = self._search(x, mask, row)
@@ -118,16 +151,17 @@ class Neighbours(nn.Module):
 
     @torch.no_grad()
     def _search(self, x: Tensor, mask: Tensor, row: Tensor | None) -> Tensor:
-        """(N, count) int64: the nearest rows, but not the row itself, whose place in the memory is row (N,), or -1."""
+        """(N, count) int64: places of the nearest rows, but not of the row itself, whose number is row (N,), or -1."""
         weights = self.weights.exp().mean(0)
         mine = weights * mask
         squares = (mine * x.square()) @ self.known.T
         squares = torch.addmm(squares, 2 * mine * x, self.table.T, alpha=-1).addmm_(mine, self.table.square().T)
         far = _distance(squares, mine @ self.known.T, weights.sum())
         if row is not None:
-            at = row.clamp_min(0)[:, None]
-            far.scatter_(1, at, torch.where(row[:, None] >= 0, torch.inf, far.gather(1, at)))
-        return far.topk(self.count, largest=False).indices
+            at = torch.searchsorted(self.rows, row).clamp_max(len(self.rows) - 1)
+            own = (self.rows[at] == row)[:, None]
+            far.scatter_(1, at[:, None], torch.where(own, torch.inf, far.gather(1, at[:, None])))
+        return far.topk(max(1, min(self.count, len(self.table) - 1)), largest=False).indices
 
 
 def _distance(squares: Tensor, weight: Tensor, whole: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from evenodds.show.page.classes import classes
 from evenodds.show.page.columns import columns
 from evenodds.show.page.content import Content, Picture
 from evenodds.show.page.equilibrium import equilibrium, likelihood
+from evenodds.show.page.hidden import hidden
 from evenodds.show.page.history import course
 from evenodds.show.page.markup import Html, element, join
-from evenodds.show.page.numerals import MINUS, count, part, text
+from evenodds.show.page.numerals import MINUS, count, part, records, text
 from evenodds.show.page.sections import measured, memorisation, scores, suspects, verdict
 from evenodds.show.page.style import STYLE
 from evenodds.show.page.words import listed
@@ -67,8 +68,9 @@ def _foot(content: Content) -> Html | None:
 def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     """(id, heading, body) in the order of the page; a body of None is left out."""
     e = content.evaluation
+    of_filler = records(e, "hidden")  # judged by these alone
     sections = {
-        "scores": scores(e),
+        "scores": None if of_filler else scores(e),
         "columns": columns(e),
         "classes": classes(e),
         "memorisation": memorisation(e),
@@ -80,6 +82,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     copied = [sections["memorisation"], pictures.get("pairs_train"), suspects(e), pictures.get("suspects")]
     return [
         ("samples", "Samples", pictures.get("samples")),
+        ("hidden", "Hidden cells", hidden(e)),
         ("scores", "Scores", sections["scores"]),
         ("columns", "Columns", sections["columns"]),
         ("classes", "Classes", sections["classes"]),
@@ -90,7 +93,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
         ("walk", "A walk through the latent space", pictures.get("walk")),
         ("history", "History", course(content.history, content.noun)),
         ("pictures", "Further pictures", join(others)),
-        ("missing", "Not measured", _missing(sections) if e else None),
+        ("missing", "Not measured", _missing(sections) if e and not of_filler else None),
         ("settings", "Settings", _folded(content)),
         ("fingerprint", "Fingerprint", _fingerprint(e)),
     ]

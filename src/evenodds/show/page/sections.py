@@ -40,7 +40,9 @@ def measured(evaluation: Evaluation, noun: str) -> Html | None:
         return None
     items, images_seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
     parts = [
-        f"{count(items)} samples" if finite(items) is not None else "Samples",
+        f"{count(items)} {'hidden cells' if records(evaluation, 'hidden') else 'samples'}"
+        if finite(items) is not None
+        else "Samples",
         f" of {text(subject.get('path'))}" if subject.get("path") else "",
         f" after {count(images_seen)} real {noun}" if finite(images_seen) is not None else "",
         f", seed {text(seed)}" if seed is not None else "",
@@ -70,6 +72,8 @@ def verdict(evaluation: Evaluation) -> Html:
     name, icon, title, meaning = SOUND[sound if isinstance(sound, bool) else None]
     if not evaluation:
         meaning = "This run has not been evaluated: there are no scores to show. “evenodds evaluate” makes them."
+    if records(evaluation, "hidden"):
+        meaning = "Judged by cells that were observed and hidden. Runs that hid the same cells may be ranked by them."
     sentences = evaluation.get("verdict")
     lines = [sentences] if isinstance(sentences, str) else sentences if isinstance(sentences, Sequence) else []
     drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")

@@ -17,6 +17,7 @@ export function duration(seconds) {
 }
 
 export const Line = ({ error }) => (error ? html`<p class="error" role="alert">${error.message}</p>` : null);
+export const FillsTables = () => html`<p class="empty">${t("fills_tables")} <code>evenodds fill RUN TABLE.csv</code></p>`;
 export const Busy = ({ text }) => html`<p class="busy" role="status">${text}</p>`;
 
 // Work that says how far it is in lines such as "features of samples: 40 %".

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, Latest, path, query, tab } from "./api.js";
-import { Busy, html, Line, paint, Slider, useStored, whole } from "./parts.js";
+import { Busy, FillsTables, html, Line, paint, Slider, useStored, whole } from "./parts.js";
 import { t } from "./strings.js";
 
 const FRAMES = 32, ROW = 8;
@@ -122,6 +122,7 @@ export function PlayView({ run, checkpoints }) {
   const change = (more) => setAsked({ ...asked, ...more });
   useEffect(() => { get(path("runs", run, "about") + query({ checkpoint: asked.checkpoint })).then(setAbout).catch(setError); }, [run, asked.checkpoint]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
+  if (about.fills_tables) return html`<${FillsTables} />`;
   if (!about.draws) return html`<p class="empty">${t("no_draws")}</p>`;
   const frozen = given ? about.conditions.map((name, k) => `${name}=${given[k]}`) : [];
   const common = { truncation: asked.truncation, class: asked.class, given: frozen, checkpoint: asked.checkpoint };

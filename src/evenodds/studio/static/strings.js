@@ -40,7 +40,7 @@ export const en = {
   directions_why: "The directions of z along which samples change most; they are found at the first move of a slider.",
   sample_at: "Sample {share} of the way from {start} to {end}", use_as_from: "Use as “From”", use_as_to: "Use as “To”",
   pin: "Pin", pins: "Pinned", pin_name: "Name of the pin", unpin: "Remove {name}", chosen: "Chosen: {point}", which: "Checkpoint", last: "last",
-  no_tools: "There are no tools for this run: it draws samples. See Play.", drop: "Drop a picture here, or choose one", drop_limit: "PNG, JPEG, WebP, TIFF and more; at most 64 MiB and 24 million pixels.",
+  fills_tables: "This run fills the empty cells of tables. In a terminal:", no_tools: "There are no tools for this run: it draws samples. See Play.", drop: "Drop a picture here, or choose one", drop_limit: "PNG, JPEG, WebP, TIFF and more; at most 64 MiB and 24 million pixels.",
   sending: "Sending …", at_work: "At work …", before: "before", after: "after", divider: "Divider between before and after", actual_size: "Actual size (1:1)",
   way_back: "The way back: images like the sources, of images like the targets",
   result_of: "The picture before, and after {command}", legend: "Legend",

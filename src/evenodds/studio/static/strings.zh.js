@@ -36,7 +36,7 @@ export const zh = {
   directions_why: "样本变化最大的 z 方向；首次移动滑块时计算。",
   sample_at: "从 {start} 到 {end} 的 {share} 处的样本", use_as_from: "设为起点", use_as_to: "设为终点",
   pin: "收藏", pins: "已收藏", pin_name: "收藏名称", unpin: "移除 {name}", chosen: "已选：{point}", which: "检查点", last: "最新",
-  no_tools: "此训练用于生成样本，没有工具，请看“探索”。", drop: "将图片拖到此处，或点击选择", drop_limit: "PNG、JPEG、WebP、TIFF 等；最大 64 MiB、2400 万像素。",
+  fills_tables: "此训练用于填补表格的空单元格。请在终端中输入：", no_tools: "此训练用于生成样本，没有工具，请看“探索”。", drop: "将图片拖到此处，或点击选择", drop_limit: "PNG、JPEG、WebP、TIFF 等；最大 64 MiB、2400 万像素。",
   sending: "发送中……", at_work: "处理中……", before: "之前", after: "之后", divider: "前后分界线", actual_size: "实际大小 (1:1)",
   way_back: "反方向：用类似目标的图像生成类似来源的图像",
   result_of: "图片在 {command} 之前与之后", legend: "图例",

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
-import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider, Working } from "./parts.js";
+import { Busy, Drop, figure, FillsTables, fromText, html, Line, paint, Shown, Slider, Working } from "./parts.js";
 import { OneSample } from "./play.js";
 import { t } from "./strings.js";
 
@@ -260,6 +260,7 @@ export function ToolsView({ run, job }) {
   useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run, job?.command]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
+  if (about.fills_tables) return html`<${FillsTables} />`;
   return html`${about.converts ? html`<${Convert} run=${run} about=${about} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
     ${about.classifies && images ? html`<${Classify} run=${run} />` : null}${about.classifies ? html`<${Folders} run=${run} why="whole_classify_why" fills=${false} painted=${null} back=${false} />` : null}
     ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || about.classifies || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;

@@ -1,0 +1,277 @@
+"""A run that fills in, at work on a table: its empty cells are filled, and all others stay as they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evenodds.apply.imputer import Imputer, imputer_of
+from evenodds.data.readers.frames import READS as SHEETS
+from evenodds.data.readers.frames import parsed_frame, read_frame
+from evenodds.data.readers.table import READS as TEXTS
+from evenodds.data.readers.table import Opened, open_table, parsed_cells, require_columns
+from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.rewriting import Cells, with_cells
+from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values
+from evenodds.data.tables.types import Types, placed
+from evenodds.data.wording import count, some_names
+from evenodds.errors import BadInput
+from evenodds.files.lock import locked
+from evenodds.files.misfit import shortened
+from evenodds.files.outputs import Outputs
+from evenodds.files.regular import NotRegular, refusal
+from evenodds.files.text import csv_text
+from evenodds.runs.run_data import data_of
+from evenodds.runs.session import Session
+
+__all__ = ["STRATEGIES", "Strategy", "fill_table"]
+
+Strategy = Literal["mean", "draw"]
+STRATEGIES: tuple[Strategy, ...] = ("mean", "draw")
+DRAWS = 64
+"""Fillings of which a mean is taken."""
+READS = (*TEXTS, *SHEETS, ".parquet")
+
+
+def fill_table(
+    session: Session,
+    source: Path | None = None,
+    out: Path | None = None,
+    n: int = 1,
+    strategy: Strategy | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Fills the empty cells of a table; returns the files, one for each filling.
+
+    Args:
+        source: text, a sheet of Excel or a Parquet table with the columns of the run's own; None for that one.
+        out: a folder, or the file of a single filling; None for `filled` in the run's folder. Text stays as it is but
+            for the cells that are filled; what is no text is written as CSV.
+        n: how many fillings.
+        strategy: "mean", the mean of 64 draws, which errs least (of words the one that is drawn most often), spelled as
+            its column is; or "draw", which keeps the spread of columns. None: the mean of one filling, else draws.
+        seed: the same one gives the same fillings; the first of more draws are those of fewer.
+        say: told what was found and done.
+
+    Raises:
+        BadInput: the table has other columns, a word that the run has not seen or no empty cell; or a file of the
+            user's would be replaced.
+        Busy: another process or thread writes to the folder; see evenodds.files.lock.
+    """
+    imputer = imputer_of(session)
+    if n < 1:
+        raise BadInput(f"n must be at least 1, got {n}")
+    strategy = strategy or ("mean" if n == 1 else "draw")
+    if strategy == "mean" and n > 1:
+        raise BadInput("there is one mean; leave -n out, or draw several fillings with --strategy draw")
+    path = data_of(session.config, session.card, _ADVICE) if source is None else source
+    folder, names, stale = _places(path, session.folder / "filled" if out is None else out, n)
+    with locked(folder, "fill"):
+        outputs = Outputs(folder, "fill", "name another folder with --out, or move it away")
+        before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
+        outputs.require([*(folder / name for name in names), *before], [path])
+        table = _Table.read(path, session)
+        say(table.said(_HOW[strategy]))
+        made = table.written(_cells(table, imputer, n, strategy, seed))
+        for name, content in zip(names, made, strict=True):
+            with outputs.replaced(folder / name) as temporary:
+                temporary.write_bytes(content)
+        for one in before:
+            outputs.remove(one)
+    return [folder / name for name in names]
+
+
+_HOW = {"mean": f"the mean of {DRAWS} draws (words: the commonest)", "draw": "draws"}
+_ADVICE = "name a table with the same columns: evenodds fill RUN TABLE.csv"
+
+
+def _places(source: Path, out: Path, n: int) -> tuple[Path, list[str], re.Pattern[str]]:
+    """The folder, the names of the files, and how those of an earlier call may be called."""
+    ending = source.suffix if source.suffix.lower() in TEXTS else ".csv"
+    if out.suffix.lower() in READS and not out.is_dir():
+        if n > 1:
+            raise BadInput(
+                f"{n} fillings need a folder, got --out {out}; name one, such as --out {out.with_suffix('')}"
+            )
+        if out.suffix.lower() not in TEXTS:
+            raise BadInput(f"filled tables are written as text, got --out {out}; name {out.with_suffix('.csv')}")
+        return out.parent, [out.name], re.compile("(?!)")
+    names = [f"{source.stem}{ending}"] if n == 1 else [f"{source.stem}-{k}{ending}" for k in range(1, n + 1)]
+    return out, names, re.compile(rf"{re.escape(source.stem)}(-\d+)?{re.escape(ending)}")
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table to fill.
+
+    Args:
+        columns: of the run.
+        places: of these in the table.
+        x: (N, D) their numbers, NaN where a cell is empty.
+        opened: of text, how it is written; None of a data frame.
+        cells: of a data frame, its names and all its cells as text.
+    """
+
+    path: Path
+    columns: Sequence[Column]
+    places: Sequence[int]
+    x: Values
+    opened: Opened | None
+    cells: list[list[str]]
+    left_out: Sequence[str]
+
+    @staticmethod
+    def read(path: Path, session: Session) -> _Table:
+        """Reads a table with the columns of a run, in any order, and perhaps others."""
+        columns, options = (
+            session.card.units.columns,
+            {} if session.config.data is None else session.config.data.options,
+        )
+        wordy = [column.name for column in columns if column.form == "words"]
+        _require_table(path)
+        opened, cells = None, list[list[str]]()
+        if path.suffix.lower() in TEXTS:
+            opened = open_table(path, *(options.get(name) for name in ("delimiter", "header", "encoding")))
+            names = opened.columns
+            require_columns(path.name, names, None, ())
+            used = {name: "words" for name in wordy if name in names}
+            unused = {name: "none" for name in names if name not in session.card.columns}
+            _require_columns(path, columns, names)
+            parsed = parsed_cells(opened, Types(by_name={**used, **unused}), like=columns)[0]
+        else:
+            frame = read_frame(path, options.get("sheet", 0))
+            names = [str(name) for name in frame.columns]
+            _require_columns(path, columns, names)
+            parsed = parsed_frame(frame, Types(by_name=dict.fromkeys(wordy, "words")), columns)
+            cells = _texts(frame, names, columns, parsed)
+        try:
+            x = np.stack([placed(column, parsed[column.name], missing=True) for column in columns], 1)
+        except BadInput as error:
+            raise BadInput(f"{path.name}: {error}") from error
+        others = [name for name in names if name not in session.card.columns]
+        return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others)
+
+    def spelled(self) -> list[Column]:
+        """The columns, which spell numbers with as many decimals as all of their cells have here."""
+        rows = self.cells[1:]
+        if self.opened is not None:
+            rows = [cells for _, cells in self.opened.text.rows()][self.opened.header :]
+        there = ~np.isnan(self.x)
+        return [
+            _as_written(column, (rows[row][at] for row in of.nonzero()[0].tolist()))
+            for column, at, of in zip(self.columns, self.places, there.T, strict=True)
+        ]
+
+    @property
+    def to_fill(self) -> NDArray[np.bool_]:
+        """(N, D) which cells are filled: empty ones of rows that have a value."""
+        empty = np.isnan(self.x)
+        return empty & ~empty.all(1, keepdims=True)
+
+    def said(self, how: str) -> str:
+        """What is filled and what stays; BadInput where nothing can be.
+
+        Args:
+            how: it is filled.
+        """
+        empty, filled = np.isnan(self.x), self.to_fill
+        if not empty.any():
+            raise BadInput(
+                f"{self.path.name} has no empty cell in the {count(len(self.columns), 'column')} that the run fills; "
+                "name a table that has some"
+            )
+        if not filled.any():
+            raise BadInput(f"{self.path.name} has empty cells in empty rows alone, of which nothing is known")
+        parts = [
+            f"Filled {count(int(filled.sum()), 'empty cell')} of {count(len(self.x), 'row')} by {how}: "
+            f"{self._named(filled.T)}."
+        ]
+        if whole := int(empty.all(1).sum()):
+            parts.append(f"{count(whole, 'row')} without any value {'stays' if whole == 1 else 'stay'} as written.")
+        if self.left_out:
+            parts.append(f"Not filled, as not learned: {some_names(self.left_out)}.")
+        return " ".join(parts)
+
+    def _named(self, marked: NDArray[np.bool_]) -> str:
+        """The columns in which cells are marked, and how many."""
+        counts = [(column.name, int(of.sum())) for column, of in zip(self.columns, marked, strict=True)]
+        return some_names([f"{shortened(name)} {many:,}" for name, many in counts if many], 6)
+
+    def written(self, many: Sequence[Cells]) -> list[bytes]:
+        """The content of a file for each of several fillings."""
+        if self.opened is not None:
+            return with_cells(self.opened.text, self.opened.header, many)
+        head, *rows = self.cells
+        made = []
+        for cells in many:
+            filled = [[cells.get((k, at), cell) for at, cell in enumerate(row)] for k, row in enumerate(rows)]
+            made.append(csv_text([head, *filled]).encode())
+        return made
+
+
+def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: int) -> list[Cells]:
+    """The text of the cells that are filled, for each filling."""
+    words = [k for k, column in enumerate(table.columns) if column.form == "words"]
+    fillings = (
+        imputer.impute(table.x, n, seed) if strategy == "draw" else imputer.mean(table.x, DRAWS, seed, words)[None]
+    )
+    many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
+    for k, column in enumerate(table.spelled()):
+        rows = table.to_fill[:, k].nonzero()[0]
+        for cells, filling in zip(many, fillings, strict=True):
+            values = filling[rows, k] if column.form not in ("number", "words") else column.rounded(filling[rows, k])
+            for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+                cells[row, table.places[k]] = column.text(value)
+    return list(many)
+
+
+def _texts(
+    frame: Any, names: Sequence[str], columns: Sequence[Column], parsed: Mapping[str, Parsed]
+) -> list[list[str]]:
+    """The names and the cells of a data frame as text: text as it is, numbers and dates as their columns spell them."""
+    of = {column.name: column for column in columns}
+    texts = []
+    for k, name in enumerate(names):
+        cells, column = frame.iloc[:, k], of.get(name)
+        if column is not None and column.form == parsed[name].form and getattr(cells.dtype, "kind", "O") in "iufM":
+            texts.append([column.text(value) for value in parsed[name].values.tolist()])
+        else:
+            texts.append(["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)])
+    return [list(names), *(list(row) for row in zip(*texts, strict=True))]
+
+
+def _as_written(column: Column, cells: Iterable[str]) -> Column:
+    """The column with as many decimals as all of the cells are written with; as it is where they differ."""
+    if column.form != "number" or column.decimals is None:
+        return column
+    behind = re.compile(rf"{re.escape(column.style.point)}(\d+)\D*$")
+    digits = {len(found[1]) if (found := behind.search(cell)) else 0 for cell in cells}
+    same = digits.pop() if len(digits) == 1 else 0
+    return replace(column, decimals=same) if column.decimals < same <= MOST_DECIMALS else column
+
+
+def _require_table(path: Path) -> None:
+    """BadInput where there is no table of a kind that is read."""
+    if not path.exists():
+        raise BadInput(f"no table '{path}' exists; name one with the columns of the run, or none for the run's own")
+    if path.is_file() and (reason := refusal(path)):
+        raise NotRegular(path, reason)
+    if path.is_dir() or path.suffix.lower() not in READS:
+        raise BadInput(f"{path} is no table ({', '.join(READS)}), and this run fills tables; name one")
+
+
+def _require_columns(path: Path, columns: Sequence[Column], names: Sequence[str]) -> None:
+    """BadInput where columns of the run are missing."""
+    missing = [shortened(column.name) for column in columns if column.name not in names]
+    if missing:
+        raise BadInput(
+            f"{path.name} has other columns than the run has learned: {some_names(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing; name columns as in its table"
+        )

@@ -18,6 +18,9 @@ IN_MEMORY = Path("/dev/shm")
 """Where Linux keeps files in memory: the suite makes and deletes many thousands, a tenth of its time on a disk."""
 ROOM = 4 * 2**30
 """Bytes that it may need there; it takes some 600 MB."""
+SELDOM = (5_000, 20, 200)
+"""After how many objects garbage is looked for. All that tests import is looked through each time: a thirtieth of the
+suite's time by the usual numbers."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +42,7 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+        gc.set_threshold(*SELDOM)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +132,7 @@ def enlarge(x: Pixels, least: int = 384) -> Pixels:
 
 def _factor(x: Pixels, least: int) -> int:
     """How often pixels of (C, H, W) are repeated, so that the longer side has at least about `least` of them."""
-    return max(1, round(least / max(x.shape[1:])))
+    return max(1, round(least / int(max(x.shape[1:]))))
 
 
 def _is_format(suffix: str) -> bool:
@@ -178,7 +178,7 @@ def film(path: Path, frames: Pixels, columns: int, place: Place = replaced) -> P
     return write(path, enlarge(grid(frames, columns), 768), place)
 
 
-def animation(path: Path, frames: Sequence[Pixels], milliseconds: int = 80, place: Place = replaced) -> Path:
+def animation(path: Path, frames: Iterable[Pixels], milliseconds: int = 80, place: Place = replaced) -> Path:
     """Writes (C, H, W) uint8 frames, enlarged to about 256 pixels, as a GIF that loops."""
     first, *rest = [_frame(frame) for frame in frames]
     with place(path) as temporary:

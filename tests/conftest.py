@@ -3,8 +3,10 @@
 import gc
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,6 +56,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Classifiers that tests train are none of the user's."""
     os.environ["EVENODDS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _groups_of_flags_once() -> Iterator[None]:
+    """cyclopts finds out in which groups a command's flags are whenever it is typed: here, where thousands are typed in
+    a process, once for each command. Where cyclopts does it in another way, nothing is changed."""
+    name = "_resolve_groups_from_callable"
+    try:
+        collection = import_module("cyclopts.argument._collection")
+        found = getattr(collection, name)
+    except (ImportError, AttributeError):
+        yield
+        return
+    groups: dict[Any, Any] = {}
+
+    def once(command: Any, *parameters: Any, **more: Any) -> Any:
+        if command not in groups:
+            groups[command] = found(command, *parameters, **more)
+        return groups[command]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collection, name, once)
+        yield
 
 
 @pytest.fixture(autouse=True)

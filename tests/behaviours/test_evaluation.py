@@ -212,7 +212,8 @@ def test_the_report_is_one_page_with_the_verdict_first(session: Session, capsys:
 
 def test_tables_and_toys_are_judged_by_their_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "ring", "--images", "2560", "--out", str(tmp_path / "ring"), "--quiet", "--device", "cpu"]
-    assert main([*words, "--set", "save_share=1", "evaluate_share=1"]) == 0
+    small = ["generator.width=16", "discriminator.width=16", "data.n=4000"]
+    assert main([*words, "--set", "save_share=1", "evaluate_share=1", *small]) == 0
     capsys.readouterr()
     found = printed(["evaluate", str(tmp_path / "ring"), "--json", "-n", "400"], capsys)
     assert found["fingerprint"]["features"] == "pixels"

@@ -29,7 +29,7 @@ export const en = {
   term_apart: "distance from a sample to the nearest other, 1 as in the data", term_d_fake: "D prefers held-out {items} to samples; 1/2: it cannot tell",
   term_d_memory: "D prefers training {items} to held-out ones; 1/2: it remembers none", term_real: "D’s probability that real {items} are real", term_fake: "D’s probability that samples are real",
   samples_time: "Samples over time", after_shown: "After {n} {items}", moment: "Moment",
-  data: "Data", items: "{n} items of {shape}", trained_on: "trained on {n}", classes: "Classes", found: "What was found in the data",
+  data: "Data", items: "{n} items of {shape}", numbers: "{n} numbers", trained_on: "trained on {n}", classes: "Classes", found: "What was found in the data",
   setting: "Setting", value: "Value", meaning: "Meaning",
   no_draws: "This run draws no samples; it makes something of pictures. See its tools.",
   seed: "Seed", previous: "Previous seed", next: "Next seed", how_many: "Samples", class: "Class", any_class: "as they occur",

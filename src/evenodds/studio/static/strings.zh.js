@@ -25,7 +25,7 @@ export const zh = {
   term_apart: "样本到最近的另一样本的距离（1：与数据相同）", term_d_fake: "D 更偏向留出数据而非样本的比例（1/2：无法分辨）",
   term_d_memory: "D 更偏向训练数据而非留出数据的比例（1/2：没有记住）", term_real: "D 认为真实数据为真的概率", term_fake: "D 认为样本为真的概率",
   samples_time: "样本随时间的变化", after_shown: "{n} {items}之后", moment: "时刻",
-  data: "数据", items: "{n} 个 {shape} 的样本", trained_on: "其中 {n} 个用于训练", classes: "类别", found: "数据检查结果",
+  data: "数据", items: "{n} 个 {shape} 的样本", numbers: "{n} 个数", trained_on: "其中 {n} 个用于训练", classes: "类别", found: "数据检查结果",
   setting: "设置", value: "值", meaning: "含义",
   no_draws: "此训练不生成样本，而是处理图片，请看“工具”。",
   seed: "种子", previous: "上一个种子", next: "下一个种子", how_many: "样本数", class: "类别", any_class: "按出现频率",

@@ -52,6 +52,7 @@ class Fill(Generate):
     """
 
     command: ClassVar[str] = "fill"
+    usage: ClassVar[str] = "IMAGE --mask MASK"
     generator_kind: ClassVar[str] = "Filler"
     instead: ClassVar[str] = (
         "; rows are asked for by what is known of them with task=generate, and then evenodds sample RUN --given"

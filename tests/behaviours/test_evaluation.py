@@ -219,6 +219,19 @@ def test_tables_and_toys_are_judged_by_their_values(tmp_path: Path, capsys: pyte
     assert found["fingerprint"]["features"] == "pixels"
     assert {s["name"]: s["note"] for s in found["scores"]}["ms_ssim"].startswith("compares images")
     assert main(["report", str(tmp_path / "ring"), "-n", "200"]) == 0
+    capsys.readouterr()
+    assert main(["show", str(tmp_path / "ring")]) == 0
+    assert "ring: 100,000 points of 2 numbers, trained on 90,000" in capsys.readouterr().out
+    for words, said in (
+        (
+            ["augment", "--to", str(tmp_path / "new"), "--per-class", "2"],
+            "makes points; draw them with evenodds sample",
+        ),
+        (["mix"], "makes points; take a run of images whose generator is style"),
+        (["walk", "--from", "a.png", "--to", "b.png"], "makes points; draw some: evenodds sample"),
+    ):
+        assert main([words[0], str(tmp_path / "ring"), *words[1:]]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_run_on_an_array_is_judged_with_that_array(tmp_path: Path) -> None:

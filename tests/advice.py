@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import evenodds
 from evenodds.errors import BadInput
+from tests.tools import trees
 
-ROOT = Path(evenodds.__file__).parent
 TYPED = re.compile(
     r"(?<![\w.'*/{-])[a-z_]+(?:\.[a-z_]+)*=(?=[^\s=])"  # a setting, or an argument in Python
     r"|(?<![\w-])--[a-z][a-z0-9-]+"  # a flag
@@ -46,25 +44,39 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
-def _below(node: ast.AST) -> Iterable[ast.AST]:
-    """What of a node may hold messages: no docstrings, no descriptions, and of a text what is filled in alone."""
-    if isinstance(node, ast.JoinedStr):
-        return [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return []
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setting":
-        return []
-    children = ast.iter_child_nodes(node)
-    return [child for child in children if not (isinstance(child, ast.keyword) and child.arg in DESCRIBED)]
+def _below(node: Any) -> Iterator[ast.AST]:
+    """What of a node may hold messages: no docstrings, no descriptions, and of a text what is filled in alone.
+
+    Half a million nodes are asked: those that hold none are left out by their kinds.
+    """
+    kind = type(node)
+    if kind is ast.JoinedStr:
+        yield from (part.value for part in node.values if isinstance(part, ast.FormattedValue))
+        return
+    if kind is ast.Expr and type(node.value) is ast.Constant:
+        return
+    if kind is ast.Call and type(node.func) is ast.Name and node.func.id == "setting":
+        return
+    for name in kind._fields:
+        value = getattr(node, name, None)
+        if type(value) is list:
+            yield from (
+                one
+                for one in value
+                if isinstance(one, ast.AST) and not (type(one) is ast.keyword and one.arg in DESCRIBED)
+            )
+        elif isinstance(value, ast.AST) and type(value) not in (ast.Name, ast.Load, ast.Store):
+            yield value
 
 
 def _messages(tree: ast.AST) -> Iterator[tuple[str, int]]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        text = _text(node)
-        if text is not None and (" " in text or SETTINGS_ALONE.match(text)):
-            yield text, getattr(node, "lineno", 0)
+        if type(node) is ast.Constant or type(node) is ast.JoinedStr:
+            text = _text(node)
+            if text is not None and (" " in text or SETTINGS_ALONE.match(text)):
+                yield text, node.lineno
         waiting += _below(node)
 
 
@@ -72,10 +84,10 @@ def _messages(tree: ast.AST) -> Iterator[tuple[str, int]]:
 def messages() -> tuple[Message, ...]:
     """All texts in the package that propose something to type, each once."""
     found: dict[str, str] = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        for text, line in _messages(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in trees().items():
+        for text, line in _messages(tree):
             if TYPED.search(GOT.sub("", text)) and not NO_MESSAGE.search(text):
-                found.setdefault(text, f"{path.relative_to(ROOT)}:{line}")
+                found.setdefault(text, f"{path}:{line}")
     return tuple(Message(text, where) for text, where in found.items())
 
 

@@ -170,6 +170,10 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "draw some: evenodds sample": ("walk rows", "sample rows -n 2"),
     "find their z with": ("reconstruct rows", "encode rows --images 16"),
+    "draw them with evenodds sample": (
+        "augment rows --to new --per-class 2 --filters none",
+        "sample rows -n 2 --folder new",
+    ),
     "draw them by class with": (
         "augment sorts --to new --per-class 2 --filters none",
         "sample sorts --per-class 2 --folder new",

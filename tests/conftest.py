@@ -3,8 +3,10 @@
 import gc
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +20,9 @@ IN_MEMORY = Path("/dev/shm")
 """Where Linux keeps files in memory: the suite makes and deletes many thousands, a tenth of its time on a disk."""
 ROOM = 4 * 2**30
 """Bytes that it may need there; it takes some 600 MB."""
+SELDOM = (5_000, 20, 200)
+"""After how many objects garbage is looked for. All that tests import is looked through each time: a thirtieth of the
+suite's time by the usual numbers."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +44,7 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+        gc.set_threshold(*SELDOM)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -50,6 +56,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Classifiers that tests train are none of the user's."""
     os.environ["EVENODDS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _groups_of_flags_once() -> Iterator[None]:
+    """cyclopts finds out in which groups a command's flags are whenever it is typed: here, where thousands are typed in
+    a process, once for each command. Where cyclopts does it in another way, nothing is changed."""
+    name = "_resolve_groups_from_callable"
+    try:
+        collection = import_module("cyclopts.argument._collection")
+        found = getattr(collection, name)
+    except (ImportError, AttributeError):
+        yield
+        return
+    groups: dict[Any, Any] = {}
+
+    def once(command: Any, *parameters: Any, **more: Any) -> Any:
+        if command not in groups:
+            groups[command] = found(command, *parameters, **more)
+        return groups[command]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collection, name, once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -37,18 +37,19 @@ def imported(module: str, files: dict[str, Path]) -> set[str]:
     """The modules of the package that a module imports."""
     tree = ast.parse(files[module].read_text(encoding="utf-8"))
     package = module if files[module].name == "__init__.py" else module.rpartition(".")[0]
-    return {target for node in ast.walk(tree) for target in _targets(node, package, files)} - {module}
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return {target for node in imports for target in _targets(node, package, files)} - {module}
 
 
-def _targets(node: ast.AST, package: str, files: dict[str, Path]) -> Iterator[str]:
+def _targets(node: ast.Import | ast.ImportFrom, package: str, files: dict[str, Path]) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names if alias.name in files)
-    elif isinstance(node, ast.ImportFrom):
+    else:
         parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
         base = ".".join([*parents, *([node.module] if node.module else [])])
         members = {f"{base}.{alias.name}" for alias in node.names}
-        yield from members & set(files)  # `from room import module`
-        if base in files and members - set(files):
+        yield from members & files.keys()  # `from room import module`
+        if base in files and members - files.keys():
             yield base
 
 

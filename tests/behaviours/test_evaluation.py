@@ -212,12 +212,26 @@ def test_the_report_is_one_page_with_the_verdict_first(session: Session, capsys:
 
 def test_tables_and_toys_are_judged_by_their_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "ring", "--images", "2560", "--out", str(tmp_path / "ring"), "--quiet", "--device", "cpu"]
-    assert main([*words, "--set", "save_share=1", "evaluate_share=1"]) == 0
+    small = ["generator.width=16", "discriminator.width=16", "data.n=4000"]
+    assert main([*words, "--set", "save_share=1", "evaluate_share=1", *small]) == 0
     capsys.readouterr()
     found = printed(["evaluate", str(tmp_path / "ring"), "--json", "-n", "400"], capsys)
     assert found["fingerprint"]["features"] == "pixels"
     assert {s["name"]: s["note"] for s in found["scores"]}["ms_ssim"].startswith("compares images")
     assert main(["report", str(tmp_path / "ring"), "-n", "200"]) == 0
+    capsys.readouterr()
+    assert main(["show", str(tmp_path / "ring")]) == 0
+    assert "ring: 100,000 points of 2 numbers, trained on 90,000" in capsys.readouterr().out
+    for words, said in (
+        (
+            ["augment", "--to", str(tmp_path / "new"), "--per-class", "2"],
+            "makes points; draw them with evenodds sample",
+        ),
+        (["mix"], "makes points; take a run of images whose generator is style"),
+        (["walk", "--from", "a.png", "--to", "b.png"], "makes points; draw some: evenodds sample"),
+    ):
+        assert main([words[0], str(tmp_path / "ring"), *words[1:]]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_run_on_an_array_is_judged_with_that_array(tmp_path: Path) -> None:

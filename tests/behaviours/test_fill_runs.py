@@ -9,9 +9,11 @@ from PIL import Image
 
 import evenodds
 from evenodds.apply.filling import fillings, noise
+from evenodds.apply.finish import finish
 from evenodds.apply.items import items
 from evenodds.apply.making import filler_of
 from evenodds.cli import main
+from evenodds.cli.train import next_steps
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.session import Session
@@ -179,3 +181,12 @@ def test_tables_and_unknown_masks_are_refused(tmp_path: Path) -> None:
         evenodds.fit(np.random.default_rng(0).normal(size=(40, 3)), "table", out=tmp_path / "a", task="fill")
     with pytest.raises(BadInput, match="did you mean 'boxes'"):
         evenodds.fit("digits", "fill-32", out=tmp_path / "b", images=64, **SMALL, task__masks="boxs")
+
+
+def test_a_run_that_fills_ends_with_fillings_and_says_how_to_fill(session: Session) -> None:
+    """It ended with samples alone, for which such a run is least."""
+    assert session.folder / "answers.png" in finish(session).written
+    last = max((session.folder / "samples").glob("[0-9]*.png"))
+    assert (session.folder / "answers.png").read_bytes() == last.read_bytes()
+    assert "answers.png" in (session.folder / "README.txt").read_text()
+    assert any(line.endswith(f"fill {session.folder} IMAGE --mask MASK") for line in next_steps(session))

@@ -129,6 +129,9 @@ GROUPS = ("os.exec", "os.spawn", "os.posix_spawn")
 """These stand also for names that go on with letters, as os.execvp."""
 
 
+BUILTIN = frozenset(dir(builtins))
+
+
 def imported(tree: ast.Module) -> dict[str, str]:
     """What each imported name of a module stands for, e.g. {"np": "numpy", "loads": "json.loads"}."""
     names: dict[str, str] = {}
@@ -164,13 +167,14 @@ def uses(tree: ast.Module) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             written |= {one.name for one in node.names}
-        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+        if type(node) in (ast.Name, ast.Attribute) and type(node.ctx) is ast.Load:
             name = dotted(node)
-            if name.partition(".")[0] in names or hasattr(builtins, name):
+            if name.partition(".")[0] in names or name in BUILTIN:
                 written.add(full(name, names))
     return written
 
 
+@cache
 def rules_of(name: str) -> list[str]:
     """The rules that are about a name."""
     parts = name.split(".")

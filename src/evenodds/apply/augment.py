@@ -108,10 +108,10 @@ def balancing(counts: Sequence[int]) -> list[int]:
 
 def _fits(session: Session, to: Path) -> None:
     if session.card.kind != "image":
-        by_class = f"; draw them by class with evenodds sample {quoted(session.folder)} --per-class 100 --folder NEW"
-        raise BadInput(
-            f"augment writes images, and this run makes {session.card.noun}{by_class * session.conditions.by_class}"
-        )
+        run = quoted(session.folder)
+        by_class = f"draw them by class with evenodds sample {run} --per-class 100 --folder NEW"
+        how = by_class if session.conditions.by_class else f"draw them with evenodds sample {run} --folder NEW"
+        raise BadInput(f"augment writes images, and this run makes {session.card.noun}; {how}")
     session.conditions.require_by_class("it cannot fill any", however=False)
     if is_link(to) or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise BadInput(f"{to} is there already and is left as it is; name a folder that is not there with --to")

@@ -19,7 +19,7 @@ __all__ = ["FinishReport", "finish", "readme"]
 
 NOTES = {
     "samples.png": "{pictured:,} samples of the generator (its moving average), from seed 0",
-    "answers.png": "items that were held out, by columns: the source, what was made of it, the truth",
+    "answers.png": "items that were held out, a column each: what was given, what was made of it, the truth",
     "walk.gif": "a closed walk through the latent space: neighbouring z give neighbouring pictures",
     "walk.png": "a shorter walk as a sheet, row by row",
     "history.svg": "every reported term over the run; D near 1/2 on real and fake alike is the equilibrium",
@@ -82,7 +82,7 @@ def _writers(session: Session) -> dict[str, _Writer]:
     image, writers = session.card.kind == "image", dict[str, _Writer]()
     if session.draws:
         writers["samples.png"] = _Writer("sample", partial(_samples, session))
-    else:
+    if session.task.snapshot_items:  # what such a run is for, where samples are not
         writers["answers.png"] = _Writer(_COMMAND, partial(_answers, session))
     if session.draws and image:
         writers["walk.gif"] = _Writer("walk", partial(write_walk, session))
@@ -97,7 +97,9 @@ def _samples(session: Session, path: Path) -> Path:
 
 
 def _answers(session: Session, path: Path) -> Path | None:
-    """The newest picture of outputs for held-out items, beside the truth."""
+    """The newest picture of outputs for held-out items, beside the truth; nothing where none are held out."""
+    if not session.card.held_out:
+        return None
     last = sorted((session.folder / "samples").glob("[0-9]*.png"))[-1:]
     for picture in last:
         with _PLACE(path) as temporary:

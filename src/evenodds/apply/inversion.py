@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from evenodds.apply.items import facts_beside
 from evenodds.apply.latent import refine
 from evenodds.apply.paired_sheet import write_paired
+from evenodds.apply.samples import require_film
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.arrays import write_arrays
@@ -129,8 +130,7 @@ def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: P
 
 def require_walk(session: Session, steps: int) -> None:
     """BadInput where `walk_between` cannot show a walk, of whichever images."""
-    if session.card.kind != "image":
-        raise BadInput(f"a walk shows images, and this run makes {session.card.noun}")
+    require_film(session)
     if steps < 2:
         raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
 

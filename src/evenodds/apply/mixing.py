@@ -36,7 +36,10 @@ def require_styles(session: Session) -> Any:
         fills = {"x", "mask"} <= set(session.task.request_names)
         if session.card.kind != "image" or fills:
             what = "fills images in" if fills else f"makes {session.card.noun}"
-            raise BadInput(f"mixing is of images that a style-based generator draws, and this run {what}")
+            raise BadInput(
+                f"mixing is of images that a style-based generator draws, and this run {what}; take a run of images "
+                "whose generator is style"
+            )
         raise BadInput(
             f"mixing needs a style-based generator, this run has {session.config.generator.name}; "
             "train with --set generator=style"

@@ -228,12 +228,17 @@ def _storable(session: Session, x: Any) -> Any:
     return x if plain else np.array(session.card.texts(x))
 
 
-def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, seed: int = 0) -> Path:
-    """A latent walk: an animation, or a strip where the file is a PNG."""
+def require_film(session: Session) -> None:
+    """BadInput where a walk cannot be shown: a run's data are no images."""
     if session.card.kind != "image":
         raise BadInput(
             f"a walk shows images, and this run makes {session.card.noun}; "
             f"draw some: evenodds sample {quoted(session.folder)}"
         )
+
+
+def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, seed: int = 0) -> Path:
+    """A latent walk: an animation, or a strip where the file is a PNG."""
+    require_film(session)
     frames = session.card.eight_bit(session.walk(steps, stops, seed))
     return pictures.film(path, frames, -(-steps // stops), partial(owned, command="walk"))

@@ -19,7 +19,7 @@ from evenodds.files.process import is_follower
 from evenodds.files.terminal import result, say
 from evenodds.files.text import quoted
 
-__all__ = ["resume", "train"]
+__all__ = ["next_steps", "resume", "train"]
 
 
 Cache = Annotated[
@@ -204,12 +204,12 @@ def conclude(session: Any) -> int:
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:
         say(f"how it went:    {verdict['verdict']}: {verdict['why']}")
-    for line in _next_steps(session):
+    for line in next_steps(session):
         say(line)
     return 1 if report.failures else 0
 
 
-def _next_steps(session: Any) -> list[str]:
+def next_steps(session: Any) -> list[str]:
     """Where the run stands, and the commands that fit it."""
     folder, named, noun = session.folder, quoted(session.folder), session.card.noun
     if session.images < session.config.images:
@@ -221,8 +221,10 @@ def _next_steps(session: Any) -> list[str]:
         f"done: {session.images:,} {noun}; all files are in {folder}, explained in {folder / 'README.txt'}",
         f"its figures:    {command()} show {named}",
     ]
+    if session.task.command != "sample":
+        lines.append(f"put it to work: {command()} {session.at_work}")
     if not session.draws:
-        return [*lines, f"put it to work: {command()} {session.at_work}"]
+        return lines
     judged = [f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []
     if session.card.kind == "table":
         return [*lines, f"more rows:      {command()} sample {named} -n 1000 --folder rows", *judged]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evenodds.errors import BadInput
 
-__all__ = ["count", "items_of", "listed", "not_like", "shape_words", "some_names"]
+__all__ = ["count", "items_of", "listed", "not_like", "shape_of", "shape_words", "some_names"]
 
 
 def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:
@@ -33,6 +33,11 @@ def shape_words(shape: Sequence[int]) -> str:
     if len(shape) == 3:
         return f"images of {shape[1]} x {shape[2]} with {count(shape[0], 'channel')}"
     return f"rows of {count(shape[0], 'number')}" if len(shape) == 1 else f"items of {tuple(shape)}"
+
+
+def shape_of(kind: str, shape: Sequence[int]) -> str:
+    """What items of data of a kind and a shape are: those of toys are points."""
+    return f"points of {count(shape[0], 'number')}" if kind == "toy" and len(shape) == 1 else shape_words(shape)
 
 
 def not_like(what: str, shape: Sequence[int], needed: Sequence[int]) -> BadInput:

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from evenodds.data.wording import count
+from evenodds.data.wording import count, shape_of
 from evenodds.errors import BadInput
 from evenodds.files.finding import FAULT, FINE, NOTE, Finding
 from evenodds.files.lock import NAME as LOCK
@@ -133,10 +133,9 @@ class Examination:
 
     def _card(self) -> Iterator[Finding]:
         self.card = card = read_card(self.folder)
-        columns = len(card.columns) if card.units.columns else 0
-        size = f"{columns} columns" if columns else " x ".join(map(str, card.shape))
+        columns = f"rows of {count(len(card.columns), 'column')}" if card.units.columns else ""
         classes = f", {len(card.classes)} classes" if card.classes else ""
-        yield Finding(FINE, "data.json", f"{card.items:,} {self.noun} of {size}{classes}")
+        yield Finding(FINE, "data.json", f"{card.items:,} {columns or shape_of(card.kind, card.shape)}{classes}")
         if card.fingerprint is None:
             yield Finding(NOTE, "data.json", "no fingerprint of the data, so that others cannot be told from them")
 

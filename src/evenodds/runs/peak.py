@@ -112,6 +112,8 @@ class OnMeta(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func == _DEVICE:  # made anew by every access
             return _CPU
+        if func in _DRAWN and args and args[0].is_meta:
+            return args[0]
         options = {name: _moved(value) for name, value in (kwargs or {}).items() if name != "generator"}
         if func in _MAKERS or options.get("device") is not None:
             options["device"] = "meta"
@@ -130,6 +132,8 @@ def _to(args: Any, options: Mapping[str, Any]) -> Any:
 _DEVICE: Any = torch.Tensor.device.__get__
 _CPU = torch.device("cpu")
 _MAKERS = frozenset(_device_constructors())
+_DRAWN = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+"""What fills a tensor: of one without values, it is that tensor. torch takes ten milliseconds to find that out."""
 
 
 def _moved(value: Any) -> Any:
@@ -143,22 +147,42 @@ def _moved(value: Any) -> Any:
 
 
 _ATEN = torch.ops.aten
-_ALIKE = (
-    _ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.mul.Tensor, _ATEN.leaky_relu.default, _ATEN.leaky_relu_backward.default
-)  # fmt: skip
-"""Operations on tensors of one shape and type that give another such; torch takes a millisecond to find that out."""
+_ALIKE = frozenset({
+    _ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.mul.Tensor, _ATEN.div.Tensor, _ATEN.addcmul.default,
+    _ATEN.leaky_relu.default, _ATEN.leaky_relu_backward.default, _ATEN.relu.default, _ATEN.threshold_backward.default,
+    _ATEN.softplus.default, _ATEN.softplus_backward.default, _ATEN.clamp.default, _ATEN.clamp_min.default,
+    _ATEN.pow.Tensor_Scalar, _ATEN.mul.Scalar, _ATEN.tanh_backward.default,
+})  # fmt: skip
+"""Operations on tensors of one shape and type that give another such; torch takes milliseconds to find that out."""
+_COMPARED = frozenset({_ATEN.gt.Scalar, _ATEN.ge.Scalar, _ATEN.lt.Scalar, _ATEN.le.Scalar, _ATEN.eq.Scalar})
 
 
 def _result(func: Any, args: Any, options: Mapping[str, Any]) -> Any:
     """What an operation gives on the "meta" device. Plain shapes are not left to torch, which is slow there."""
     first: Any = args[0] if args else None
-    if not isinstance(first, Tensor) or not first.is_meta:
+    if not isinstance(first, Tensor) or not first.is_meta or options:
         return func(*args, **options)
-    if func in _ALIKE and all(_alike(first, one) for one in args):
-        return torch.empty_like(first)
+    if func in _ALIKE and first.is_floating_point() and all(_alike(first, one) for one in args):
+        return _like(first)
+    if func in _COMPARED:
+        return _like(first, torch.bool)
+    if func is _ATEN.where.self and first.shape == args[1].shape and _alike(args[1], args[2]):
+        return _like(args[1])
+    if func is _ATEN.native_batch_norm.default and args[5]:
+        return _like(first), *(first.new_empty(first.shape[1]) for _ in range(2))
+    if func is _ATEN.addmm.default:
+        return first.new_empty((args[1].shape[0], args[2].shape[1]))
     if func is _ATEN.upsample_bilinear2d.default:
         return first.new_empty((*first.shape[:2], *args[1]))
-    return func(*args, **options)
+    return func(*args)
+
+
+def _like(one: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor of the same shape; `torch.empty_like`, which is slow, where it has gaps or is expanded."""
+    dense = one.is_contiguous() or (one.dim() == 4 and one.is_contiguous(memory_format=torch.channels_last))
+    if not dense:
+        return torch.empty_like(one, dtype=dtype)
+    return torch.empty_strided(one.shape, one.stride(), dtype=dtype or one.dtype, device="meta")
 
 
 def _alike(first: Any, other: Any) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from evenodds.data.wording import items_of
+from evenodds.data.wording import count, items_of, shape_of
 from evenodds.errors import Remark
 from evenodds.files.read import Lines, read_json
 from evenodds.files.text import visible
@@ -74,7 +74,7 @@ def summary(folder: Path) -> dict[str, str]:
 
 def _identity(folder: Path, config: Config, data: _Data) -> dict[str, str]:
     """Recipe, data, players and what they play."""
-    of = f"rows of {len(data.columns)} columns" if data.units.columns else f"of {' x '.join(map(str, data.shape))}"
+    of = f"rows of {count(len(data.columns), 'column')}" if data.units.columns else shape_of(data.kind, data.shape)
     source = config.data.name if config.data else ""
     return {
         "run": str(folder),

@@ -225,5 +225,5 @@ def _directions(session: Session) -> Any:
 
 def _gif(frames: list[Any], name: str) -> Response:
     with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
-        path = pictures.animation(Path(folder) / "walk.gif", [pictures.enlarge(frame, 256) for frame in frames])
+        path = pictures.animation(Path(folder) / "walk.gif", frames)
         return _file(path.read_bytes(), "image/gif", f"{name}.gif")

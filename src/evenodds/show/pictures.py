@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +126,13 @@ def _bars(values: NDArray[np.floating], low: float, high: float, side: int) -> P
 
 def enlarge(x: Pixels, least: int = 384) -> Pixels:
     """Repeats pixels so that the longer side of (C, H, W) has at least about `least` pixels."""
-    factor = max(1, round(least / max(x.shape[1:])))
+    factor = _factor(x, least)
     return x.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def _factor(x: Pixels, least: int) -> int:
+    """How often pixels of (C, H, W) are repeated, so that the longer side has at least about `least` of them."""
+    return max(1, round(least / int(max(x.shape[1:]))))
 
 
 def _is_format(suffix: str) -> bool:
@@ -169,13 +174,22 @@ def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], row: i
 def film(path: Path, frames: Pixels, columns: int, place: Place = replaced) -> Path:
     """Writes frames (N, C, H, W), enlarged: a GIF that loops; to a file of another kind, a sheet of so many columns."""
     if path.suffix.lower() == ".gif":
-        return animation(path, [enlarge(frame, 256) for frame in frames], place=place)
+        return animation(path, frames, place=place)
     return write(path, enlarge(grid(frames, columns), 768), place)
 
 
-def animation(path: Path, frames: Sequence[Pixels], milliseconds: int = 80, place: Place = replaced) -> Path:
-    """Writes (C, H, W) uint8 frames as a GIF that loops."""
-    first, *rest = [to_image(frame) for frame in frames]
+def animation(path: Path, frames: Iterable[Pixels], milliseconds: int = 80, place: Place = replaced) -> Path:
+    """Writes (C, H, W) uint8 frames, enlarged to about 256 pixels, as a GIF that loops."""
+    first, *rest = [_frame(frame) for frame in frames]
     with place(path) as temporary:
         first.save(temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return path
+
+
+def _frame(x: Pixels, least: int = 256) -> Image.Image:
+    """A frame of a GIF. The 256 colours of a coloured one are chosen before its pixels are repeated: they are the same,
+    and to choose them takes time for every pixel."""
+    frame, factor = to_image(x), _factor(x, least)
+    if frame.mode == "RGB":
+        frame = frame.convert("P", palette=Image.Palette.ADAPTIVE)
+    return frame.resize((factor * frame.width, factor * frame.height), Image.Resampling.NEAREST)

@@ -52,6 +52,7 @@ class Fill(Generate):
     """
 
     command: ClassVar[str] = "fill"
+    usage: ClassVar[str] = "IMAGE --mask MASK"
     generator_kind: ClassVar[str] = "Filler"
     families: ClassVar[tuple[str, ...]] = ("images",)
     kinds: ClassVar[tuple[str, ...]] = ("image",)

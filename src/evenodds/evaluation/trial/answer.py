@@ -102,10 +102,10 @@ def decided(
     if "gan - real" in primary:
         verdict = answer(primary["gan - real"])
         reasons.append(
-            f"Synthetic {items} alone, against real {items} only: {_why(primary['gan - real'], seeds, items)}."
+            f"Synthetic {items} added, against real {items} only: {_why(primary['gan - real'], seeds, items)}."
         )
     else:
-        reasons.append(f"Synthetic {items} alone, against real {items} only: not tried; add gan to --arms.")
+        reasons.append(f"Synthetic {items} added, against real {items} only: not tried; add gan to --arms.")
     if "gan_classical - classical" in primary:
         test = primary["gan_classical - classical"]
         reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds, items)}.")

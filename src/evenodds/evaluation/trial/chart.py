@@ -33,7 +33,7 @@ def plot(content: Mapping[str, Any], path: Path) -> Path:
     seeds, trained_on = content["seeds"], sum(content["train_counts"])
     about = f"difference in macro-F1, {seeds} seeds, paired, {trained_on:,} training {content['items']}"
     draw.text(
-        (32, 24), f"{content['verdict']['answer']}: synthetic {content['items']} alone", INK, ImageFont.load_default(42)
+        (32, 24), f"{content['verdict']['answer']}: synthetic {content['items']} added", INK, ImageFont.load_default(42)
     )
     draw.text((32, 88), about, GREY, small)
     _axis(draw, x, floor, small)

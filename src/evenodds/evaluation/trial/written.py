@@ -33,7 +33,7 @@ def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]
         "trial.png": lambda path: plot(content, path),
     }
     if content["items"] == "images" and synthetic.is_file() and len(read_arrays(synthetic, ("y",))["y"]):
-        writers["synthetic.png"] = lambda path: _sheet(synthetic, path, data)
+        writers["synthetic.png"] = lambda path: _sheet(synthetic, path, data, content["classes"])
     names = ["trial.json", *writers]
     writers["README.txt"] = lambda path: write_text(path, _readme(content, names))
     written = [outputs.put(folder / name, write) for name, write in writers.items()]
@@ -94,25 +94,32 @@ def _change(test: Mapping[str, Any] | None) -> str:
     return "-" if test is None else f"{test['value']:+.2f} ({test['low']:+.2f} to {test['high']:+.2f})"
 
 
-def _sheet(synthetic: Path, path: Path, data: Dataset) -> Path:
-    """Ten synthetic images of each class of the first seed, a row for each of at most 20 classes."""
+SHOWN = 20
+"""Classes of which synthetic images are shown."""
+
+
+def _sheet(synthetic: Path, path: Path, data: Dataset, classes: Sequence[str]) -> Path:
+    """Ten synthetic images of each class of the first seed, a row for each; grey where there are fewer, or none."""
     stored = read_arrays(synthetic, ("x", "y"))
     x, y = stored["x"], stored["y"]
     pixels = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)
     rows = []
-    for label in np.unique(y)[:20]:
+    for label in range(min(SHOWN, len(classes))):
         examples = pixels[torch.from_numpy(np.flatnonzero(y == label)[:10])]
-        row = eight_bit(data.units.to_model(examples))
-        rows.append(torch.cat([row, row.new_full((10 - len(row), *row.shape[1:]), 128)]))
+        row = torch.full((10, *pixels.shape[1:]), 128, dtype=torch.uint8)
+        if len(examples):
+            row[: len(examples)] = eight_bit(data.units.to_model(examples))
+        rows.append(row)
     return pictures.write(path, pictures.enlarge(pictures.grid(torch.cat(rows).numpy(), columns=10), 480))
 
 
 def _readme(content: Mapping[str, Any], there: Sequence[str]) -> str:
+    shown = ", ".join(map(visible, content["classes"][:SHOWN]))
     notes = {
         "trial.json": "all figures of all seeds, the differences with their intervals, the answer",
         "trial.txt": "the same as a table",
         "trial.png": "the differences in macro-F1 with their intervals",
-        "synthetic.png": "ten synthetic images of each class, of the first seed's generator",
+        "synthetic.png": f"at most ten synthetic images of each class, of the first seed's generator; by rows: {shown}",
         "proof.json": "SHA-256 of every item; for each seed what was trained and tested on, and what each part saw",
         "plan.json": "what was fixed before the first cell; the command given again goes on from here",
         "cells/": "a file for each arm and seed, and the synthetic items of each seed",

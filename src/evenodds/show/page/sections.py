@@ -59,7 +59,8 @@ def _reference(reference: Mapping[str, Any]) -> str:
     role = text(reference.get("role")) or "real items"
     named = f"{count(items)} {role}" if finite(items) is not None else role
     shape = reference.get("shape")
-    size = " × ".join(map(text, shape)) if isinstance(shape, Sequence) and not isinstance(shape, str) else ""
+    sides = [text(side) for side in shape] if isinstance(shape, Sequence) and not isinstance(shape, str) else []
+    size = " × ".join(sides) + (" numbers" if len(sides) == 1 else "")
     kind = text(reference.get("kind"))
     what = f"{KINDS.get(kind, kind)} {size}".strip()
     inside = ", ".join(filter(None, (text(reference.get("path")), what)))

@@ -92,3 +92,6 @@ export function useStored(key, first) {
   });
   return [value, (next) => { localStorage.setItem(key, JSON.stringify(next)); set(next); }];
 }
+
+// What an item is: the sides of an image, or how many numbers a row or a point has.
+export const shaped = (shape) => (shape.length === 1 ? t("numbers", { n: shape[0] }) : shape.join(" × "));

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send } from "./api.js";
 import { Chart, groups } from "./charts.js";
 import { JudgeView } from "./judge.js";
-import { Busy, figure, html, Line, paint, Slider, whole } from "./parts.js";
+import { Busy, figure, html, Line, paint, shaped, Slider, whole } from "./parts.js";
 import { PlayView } from "./play.js";
 import { Progress, runLink, State } from "./runs.js";
 import { t } from "./strings.js";
@@ -92,7 +92,7 @@ function written([key, value]) {
 
 function Settings({ run }) {
   const data = run.data || {};
-  return html`<div class="columns"><section><h2>${t("data")}</h2>${data.shape ? html`<p>${t("items", { n: whole(data.items), shape: data.shape.join(" × ") })}, ${t("trained_on", { n: whole(data.trained_on) })}</p>` : null}
+  return html`<div class="columns"><section><h2>${t("data")}</h2>${data.shape ? html`<p>${t("items", { n: whole(data.items), shape: shaped(data.shape) })}, ${t("trained_on", { n: whole(data.trained_on) })}</p>` : null}
       ${data.place ? html`<p class="muted break">${data.place}</p>` : null}
       ${data.classes?.length ? html`<h3>${t("classes")}</h3><ul class="tags">${data.classes.map((name, k) => html`<li>${name}${data.class_counts?.[k] !== undefined ? ` · ${whole(data.class_counts[k])}` : ""}</li>`)}</ul>` : null}
       ${data.report?.length ? html`<h3>${t("found")}</h3><ul>${data.report.map((line) => html`<li>${line}</li>`)}</ul>` : null}</section>

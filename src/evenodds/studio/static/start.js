@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "./vendor/preact-htm.js";
 import { get, path, query, send } from "./api.js";
-import { Busy, html, Line, useStored, whole } from "./parts.js";
+import { Busy, html, Line, shaped, useStored, whole } from "./parts.js";
 import { t } from "./strings.js";
 
 const PAGE = 24;
@@ -28,7 +28,7 @@ function Checked({ data, recipe }) {
   return html`<div class="actions"><button class="quiet" title=${t("check_why")} disabled=${state?.state === "reading"} onClick=${begin}>${t("check")}</button></div><${Line} error=${error} />
     ${state?.state === "reading" ? html`<${Busy} text=${t("checking", { done: whole(state.done), of: whole(state.of) })} />` : null}
     ${state?.state === "failed" ? html`<${Line} error=${new Error(state.error)} />` : null}
-    ${state?.state === "read" ? html`<p role="status">${t("checked", { n: whole(state.items), shape: state.shape.join(" × ") })}</p><ul>${state.report.map((line) => html`<li>${line}</li>`)}</ul>
+    ${state?.state === "read" ? html`<p role="status">${t("checked", { n: whole(state.items), shape: shaped(state.shape) })}</p><ul>${state.report.map((line) => html`<li>${line}</li>`)}</ul>
       <ul class="tags">${state.classes.map((one) => html`<li>${one.name} · ${whole(one.count)}</li>`)}</ul>` : null}`;
 }
 
@@ -48,7 +48,7 @@ function Browser({ onData, chosen, recipes }) {
         <option value="">${t("none")}</option>${own.map((name) => html`<option value=${name}>${name}</option>`)}</select></label></form><${Line} error=${error} />
     ${seen ? html`<ul class="tags">${seen.above ? html`<li><button class="link" onClick=${() => look(seen.above)}>↑ ${t("above")}</button></li>` : null}
         ${seen.folders.map((one) => html`<li key=${one.place}><button class="link" onClick=${() => look(one.place)}>${one.name}/</button></li>`)}${seen.files.map((one) => html`<li key=${one.place}><button class="link" onClick=${() => look(one.place)}>${one.name}</button></li>`)}</ul>
-      ${seen.items ? html`<p><b>${t("items", { n: whole(seen.items), shape: seen.shape.join(" × ") })}</b>${seen.pictures === undefined ? "" : ` · ${t("pictures_here", { n: whole(seen.pictures), others: whole(seen.others) })}`}</p>
+      ${seen.items ? html`<p><b>${t("items", { n: whole(seen.items), shape: shaped(seen.shape) })}</b>${seen.pictures === undefined ? "" : ` · ${t("pictures_here", { n: whole(seen.pictures), others: whole(seen.others) })}`}</p>
         ${seen.classes?.length ? html`<ul class="tags">${seen.classes.map((one) => html`<li key=${one.name}>${one.name} · ${whole(one.count)}</li>`)}</ul>` : null}` : null}
       ${seen.pictures ? html`<${Thumbnails} seen=${seen} />` : null}${seen.rows?.length ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("first_rows")}><table><thead><tr>${seen.rows[0].map((name) => html`<th>${name}</th>`)}</tr></thead>
         <tbody>${seen.rows.slice(1).map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>` : null}

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
-import { Busy, Drop, figure, FillsTables, fromText, html, Line, paint, Shown, Slider, Working } from "./parts.js";
+import { Busy, Drop, figure, FillsTables, fromText, html, Line, paint, shaped, Shown, Slider, Working } from "./parts.js";
 import { OneSample } from "./play.js";
 import { t } from "./strings.js";
 
@@ -51,7 +51,7 @@ function Place({ label, value, onInput }) {
       <button type="button" class="quiet" aria-expanded=${seen !== null} onClick=${() => (seen ? setSeen(null) : look(value))}>${t("browse")}</button></div><${Line} error=${error} />
     ${seen ? html`<ul class="tags">${seen.above ? html`<li><button type="button" class="link" onClick=${() => look(seen.above)}>↑ ${t("above")}</button></li>` : null}
       ${[...seen.folders.map((one) => [one, `${one.name}/`]), ...seen.files.map((one) => [one, one.name])].map(([one, name]) => html`<li key=${one.place}><button type="button" class="link" onClick=${() => look(one.place)}>${name}</button></li>`)}
-      ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: seen.shape.join(" × ") })}</li>` : null}</ul>` : null}</div>`;
+      ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: shaped(seen.shape) })}</li>` : null}</ul>` : null}</div>`;
 }
 
 // Whole folders, each a process of its own. `why`: what is made of them. `painted`: a mask for all pictures, of runs that fill in; else null. `back`:

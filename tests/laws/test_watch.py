@@ -214,7 +214,7 @@ def test_data_are_checked() -> None:
     assert said(x) == ""
     twice = x.clone()
     twice[1], twice[-1], twice[-2] = x[0], x[5], x[6]
-    assert "1 of 540 training items repeat" in said(twice)
+    assert "1 of 540 training items repeats another one" in said(twice)
     assert "2 of 60 held-out items are training items" in said(twice)
     blank = x.clone()
     blank[3] = 7

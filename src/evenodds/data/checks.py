@@ -84,7 +84,8 @@ def _repeated(sums: Tensor, train: Tensor, held_out: Tensor) -> list[str]:
     kinds = len(torch.unique(sums[train]))
     lines = []
     if kinds < len(train):
-        lines.append(f"{len(train) - kinds:,} of {len(train):,} training items repeat another one exactly.")
+        again = len(train) - kinds
+        lines.append(f"{again:,} of {len(train):,} training items repeat{'s' * (again == 1)} another one exactly.")
     both = int(torch.isin(sums[held_out], sums[train]).sum())
     if both:
         share = f"{both:,} of {len(held_out):,} held-out items are training items too, exactly"

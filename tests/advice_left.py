@@ -8,6 +8,7 @@ NO_ADVICE = (
     "--per-class needs",
     "--set ",
     "Attributes",
+    "IMAGE --mask MASK",
     "Measured by",
     "Took what",
     "`evenodds {}` (process {} on {}, since {})",

@@ -585,8 +585,8 @@ LINES: dict[str, tuple[str, str]] = {
         "sample own -n 2 --npz a.npz --allow own",
     ),
     "the data of a run are read as they were": (
-        "evaluate plain --most-pixels 9999 --metrics kernel --features pixels -n 20 --device cpu --out a.json",
-        "evaluate plain --metrics kernel --features pixels -n 20 --device cpu --out a.json",
+        "evaluate classes --most-pixels 9999 --metrics kernel --features pixels -n 20 --device cpu --out a.json",
+        "evaluate classes --metrics kernel --features pixels -n 20 --device cpu --out a.json",
     ),
     "judges an item by its": (
         "evaluate classes --against values.npz --metrics equilibrium --features pixels -n 20 --device cpu --out a.json",

@@ -57,20 +57,6 @@ def noise() -> Any:
 
 @pytest.mark.parametrize(("kind", "due"), [("noise", {"NO EFFECT", "HURTS"}), ("oracle", {"HELPS"})])
 @pytest.mark.parametrize("repetition", [0, 1])
-def test_a_row_of_the_sheet_is_a_class_also_where_it_has_no_images(tmp_path: Path) -> None:
-    """Classes without synthetic images were left out, and nothing said which class a row was."""
-    data = digits()
-    x = np.full((3, *data.shape), 16, data.units.dtype)
-    np.savez(tmp_path / "synthetic.npz", x=x, y=np.array([0, 2, 2]))
-    _sheet(tmp_path / "synthetic.npz", tmp_path / "sheet.png", data, ["a", "b", "c"])
-    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
-    rows = np.array_split(sheet, 3)
-    assert [round(float((row > 250).mean()), 1) for row in rows] == [0.1, 0.0, 0.2]
-    content = {"classes": ["a", "b\x1b", "c"], "evenodds": "0", "verdict": {"answer": "HELPS"}}
-    assert "by rows: a, b" in _readme(content, ["synthetic.png"])
-    assert "\x1b" not in _readme(content, ["synthetic.png"])
-
-
 def test_planted_controls(kind: str, due: set[str], repetition: int) -> None:
     """The small version of benchmarks/trial_controls.py."""
     content = CONTROLS["played"](kind, repetition, digits(), TrialPlan(steps=40), ["gan"], agreeing=False)
@@ -142,6 +128,20 @@ def test_a_damaged_plan_is_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(BadInput, match=r"plan\.json.*name another folder with --out"):
         trial(uneven(), tmp_path, noise(), seeds=2, plan=BRIEF)
+
+
+def test_a_row_of_the_sheet_is_a_class_also_where_it_has_no_images(tmp_path: Path) -> None:
+    """Classes without synthetic images were left out, and nothing said which class a row was."""
+    data = digits()
+    x = np.full((3, *data.shape), 16, data.units.dtype)
+    np.savez(tmp_path / "synthetic.npz", x=x, y=np.array([0, 2, 2]))
+    _sheet(tmp_path / "synthetic.npz", tmp_path / "sheet.png", data, ["a", "b", "c"])
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
+    rows = np.array_split(sheet, 3)
+    assert [round(float((row > 250).mean()), 1) for row in rows] == [0.1, 0.0, 0.2]
+    content = {"classes": ["a", "b\x1b", "c"], "evenodds": "0", "verdict": {"answer": "HELPS"}}
+    assert "by rows: a, b" in _readme(content, ["synthetic.png"])
+    assert "\x1b" not in _readme(content, ["synthetic.png"])
 
 
 def test_the_files_say_it(played: tuple[Path, dict[str, Any]]) -> None:

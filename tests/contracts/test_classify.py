@@ -91,7 +91,8 @@ def plays_restores_and_answers(game: Classify, of: dict[str, nn.Module], data: F
     train(Game(game, of), data, adam, Local(), images=2 * data.size, progress=progress)
     after = PlayersState(of).state().tensors
     assert all(value.isfinite().all() for value in after.values())
-    for role, player in of.items():
+    for role in [role for move in game.moves() for role in move.movers]:
+        player = of[role]
         moved = [
             not torch.equal(before[f"{role}/{key}"], after[f"{role}/{key}"]) for key, _ in player.named_parameters()
         ]

@@ -130,10 +130,14 @@ class Classify(TaskDefaults):
 
     @classmethod
     def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
-        """What is of consistency, where its weight is 0."""
-        if options.get("consistency", cls.consistency):
-            return {}
-        return dict.fromkeys(("temperature", "threshold", "shares"), "without consistency; set task.consistency=1")
+        """What is of consistency, or of the game, where its weight is 0."""
+        idle = {}
+        if not options.get("consistency", cls.consistency):
+            why = "without consistency; set task.consistency=1"
+            idle |= dict.fromkeys(("temperature", "threshold", "shares"), why)
+        if not options.get("unsupervised", cls.unsupervised):
+            idle |= dict.fromkeys(("matching", "pull_away"), "without the game; set task.unsupervised=0.5")
+        return idle
 
     @classmethod
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
@@ -204,11 +208,9 @@ class Classify(TaskDefaults):
         return hand
 
     def moves(self) -> Sequence[Move]:
-        """One of each per round."""
-        return [
-            Move("discriminator", ("discriminator",), self.discriminator_cost),
-            Move("generator", ("generator",), self.generator_cost),
-        ]
+        """One of each per round; the discriminator's alone where it tells nothing from what is generated."""
+        learned = Move("discriminator", ("discriminator",), self.discriminator_cost)
+        return [learned, *([Move("generator", ("generator",), self.generator_cost)] if self.unsupervised else [])]
 
     def discriminator_cost(self, players: Players, hand: Batch) -> Costs:
         """Cross-entropy of the known labels, and by their weights -log D(x) - log(1 - D(G(z))) and the others."""

@@ -303,6 +303,17 @@ def by_hand(task: Any, players: dict[str, nn.Module], feed: Feed, accumulate: in
     return _result(Game(task, players), learner, engine, feed, [], BATCH * ROUNDS)
 
 
+@dataclass
+class Doubled:
+    """A feed in float64, which data are not held in."""
+
+    feed: Feed
+    size: int = BATCH
+
+    def at(self, position: int) -> dict[str, Tensor]:
+        return {name: x.double() if x.is_floating_point() else x for name, x in self.feed.at(position).items()}
+
+
 def small(seed: int, inputs: int, outputs: int) -> nn.Module:
     torch.manual_seed(seed)
     return mlp.Discriminator((inputs,), width=8, outputs=outputs)
@@ -323,8 +334,8 @@ def classify(accumulate: int) -> dict[str, Tensor]:
         unsupervised=0.5,
     )
     x, y = torch.linspace(-1, 1, 14).view(7, 2), torch.arange(7) % 3
-    labelled = Dataset(x, Units((-1,), (1,), "float32"), y, tuple("abc"), kind="table")
-    return by_hand(task, players, WithLabels(Points(), labelled, torch.arange(7), 7), accumulate)
+    labelled = Dataset(x.float(), Units((-1,), (1,), "float32"), y, tuple("abc"), kind="table")
+    return by_hand(task, players, Doubled(WithLabels(Points(), labelled, torch.arange(7), 7)), accumulate)
 
 
 def bidirectional(accumulate: int) -> dict[str, Tensor]:

@@ -234,7 +234,11 @@ def test_no_such_checkpoint_lists_those_there(run: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("recipe", "settings", "said"),
     [
-        ("table", ["task=fill"], "no filler 'mlp'; known: images, rows; rows are asked for by what is known of them"),
+        (
+            "table",
+            ["task=fill"],
+            "no filler 'mlp'; known: images, rows; tables are filled by the recipe fill-table (task=impute)",
+        ),
         ("upscale-x4", ["generator=dcgan"], "no mapper 'dcgan'"),
         ("color-32", ["generator=unet"], "no network 'unet'"),
         ("gray-28", ["loss=cramer", "view_chance=adaptive", "views=flip"], "set view_chance=fixed"),

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors import SafetensorError
 
+import evenodds
 from evenodds.apply import finish as finishing
 from evenodds.cli import main
 from evenodds.cli.signals import Ended, orderly_end
@@ -192,6 +194,33 @@ def test_signals_end_a_run_in_order_however_many_come(
     assert main(["resume", str(folder), "--quiet"]) == 0
     mine, other = tensors(whole), tensors(folder)
     assert all(torch.equal(mine[name], other[name]) for name in mine)
+
+
+def test_a_script_that_is_asked_to_end_saves_its_run_and_ends(tmp_path: Path) -> None:
+    """It went on behind `evenodds.fit`, with a run that had only begun."""
+    script = os.fork()  # no new interpreter: what is imported here is there too
+    if script == 0:
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            after_round = Interrupt.after_round
+
+            def struck(self: Interrupt, training: Any) -> None:
+                if training.progress.images == 160:
+                    signal.raise_signal(signal.SIGTERM)
+                after_round(self, training)
+
+            Interrupt.after_round = struck  # type: ignore[method-assign]
+            settings = dict(one.split("=") for one in SET)
+            evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, **with_numbers(settings))
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(script, 0)[1]) == signal.SIGTERM
+    assert int(checkpoint.listing(tmp_path / "run" / "checkpoints")[-1].name) == 160
+
+
+def with_numbers(settings: dict[str, str]) -> dict[str, Any]:
+    """As keyword arguments of `fit`."""
+    return {key.replace(".", "__"): yaml.safe_load(value) for key, value in settings.items()}
 
 
 def test_what_is_ignored_stays_so_and_other_commands_clean_up() -> None:

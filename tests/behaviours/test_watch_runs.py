@@ -233,6 +233,7 @@ class Drawing:
     """A task whose samples are these images."""
 
     scoring = None
+    learns_labels = False
 
     def __init__(self, x: torch.Tensor) -> None:
         self.x = x

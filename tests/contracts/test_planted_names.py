@@ -215,6 +215,22 @@ def test_commands_of_pictures(name: str, pictures: Path, tmp_path: Path, encodin
         assert files == {"filling-1.png", "filling-2.png", "fillings.png"}
 
 
+@pytest.fixture(scope="module")
+def classifier(images: Path) -> Path:
+    small = {"size": 8, "channels": 1, "generator__width": 4, "discriminator__width": 4, **TINY}
+    evenodds.fit(images / "data", "classify", out=images / "classifier", **small)
+    return images / "classifier"
+
+
+def test_classes(images: Path, classifier: Path, tmp_path: Path, encoding: str) -> None:
+    new = tmp_path / "new\x1b[2J\udce9"
+    play(["classify", str(classifier), "{data}", "--out", "{new}.csv"], images, new, encoding)
+    with Path(f"{new}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {from_cell(row["known"]) for row in rows} == set(CLASSES)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in [*row, *row.values()] if cell)
+
+
 def test_a_trial(images: Path, tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evenodds.evaluation.trial.play.planned", lambda *_: TrialPlan(steps=2))
     new = tmp_path / "new\x1b[2J\udce9"
@@ -229,6 +245,7 @@ def test_a_trial(images: Path, tmp_path: Path, encoding: str, monkeypatch: pytes
 def test_every_command_was_tried() -> None:
     tables = [*IMAGE_COMMANDS.values(), *(words for words, _ in PICTURE_COMMANDS.values())]
     tried = {words[0] for words in tables} | {
+        "classify",
         "segment",
         "trial",
         "serve",

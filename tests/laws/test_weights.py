@@ -161,7 +161,7 @@ def test_fakes_take_the_place_of_reals_by_their_chance() -> None:
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    task: Any = SimpleNamespace(prior=None)
+    task: Any = SimpleNamespace(draws=False)
     for call, hint in (
         (lambda: Clip(-1.0), "0.01 is usual"),
         (lambda: Historical(-1.0), "the paper has 1"),

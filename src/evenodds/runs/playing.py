@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
 from evenodds.game.exchange import agreed
 from evenodds.game.listeners.context import interval
+from evenodds.game.listeners.interrupt import Interrupt
 from evenodds.game.listeners.together import Together
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.processes import follows
@@ -73,6 +75,8 @@ def play(
         on_first(partial(remedy.discard, folder, remedies))
         outcome, config = with_room(config, attempted, say)
         if outcome.alarm is None:
+            if outcome.ends_process:  # all is saved: a script that was asked to end does not go on with what there is
+                signal.raise_signal(outcome.ends_process)
             return outcome.session() if follows() else load(folder, device=outcome.device)
         if agreed(partial(given_up, folder, outcome.alarm, remedies, say)):
             best = not follows() and best_of(folder / "checkpoints")
@@ -121,6 +125,12 @@ class Outcome:
     def device(self) -> str:
         """Where it was played."""
         return str(self.run.engine.device)
+
+    @property
+    def ends_process(self) -> int:
+        """The signal that ends the process now that the run is saved; 0 for none."""
+        interrupt = self.run.listeners.get("interrupt")
+        return interrupt.ends_process if isinstance(interrupt, Interrupt) else 0
 
     def session(self) -> Session:
         """The game as it stands, for a process that follows another, which alone has the folder."""

@@ -21,7 +21,8 @@ class Interrupt:
     A second Ctrl-C ends it now. SIGHUP comes when the terminal is closed, often twice; under nohup it stays ignored.
     """
 
-    requested: bool = False
+    requested: int = 0
+    """The signal that asked for the end; 0 for none."""
     _handlers: dict[int, Any] = field(default_factory=dict)
     order: ClassVar[Order] = Order.INTERRUPT
 
@@ -38,11 +39,16 @@ class Interrupt:
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested = self.requested or number
 
     def after_round(self, training: Training) -> None:
         if self.requested:
             training.stop = True
+
+    @property
+    def ends_process(self) -> int:
+        """The signal that asked, if it would have ended the process itself, as in a script that calls `evenodds.fit`."""
+        return self.requested if self._handlers.get(self.requested) == signal.SIG_DFL else 0
 
     def end(self, training: Training) -> None:
         for number, handler in self._handlers.items():

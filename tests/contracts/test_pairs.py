@@ -114,7 +114,7 @@ def test_a_zip_file_is_its_folder_and_a_data_set_passes(tmp_path: Path, layout: 
 
 def test_every_layout_is_known_and_fixes_its_options() -> None:
     assert set(LAYOUTS) == {*NEEDS, "gaps"}  # tables alone, see tests/behaviours/test_fill_tables.py
-    assert all(set(readers) == {"/", ".npz", *ARCHIVES} for readers in LAYOUTS.values())
+    assert all(set(LAYOUTS[layout]) == {"/", ".npz", *ARCHIVES} for layout in NEEDS)
 
 
 def test_options_that_a_layout_fixes_are_not_offered(tmp_path: Path) -> None:

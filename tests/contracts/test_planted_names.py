@@ -20,7 +20,7 @@ from evenodds.cli.bar import Steps
 from evenodds.data.sources import load as load_data
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.files.terminal import terminal
-from evenodds.files.text import UNSEEN, csv_text, visible
+from evenodds.files.text import UNSEEN, csv_text, from_cell, visible
 
 TITLE = "\x1b]0;stolen\x07"
 CLASSES = [TITLE, "a\u202egnp", "[red]x[link=https:a]", "new\nline", "caf\udce9", "=1+1", "<script>b", "-x,y\"z'"]

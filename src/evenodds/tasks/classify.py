@@ -131,7 +131,7 @@ class Classify(TaskDefaults):
     @classmethod
     def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
         """What is of consistency, or of the game, where its weight is 0."""
-        idle = {}
+        idle: dict[str, str] = {}
         if not options.get("consistency", cls.consistency):
             why = "without consistency; set task.consistency=1"
             idle |= dict.fromkeys(("temperature", "threshold", "shares"), why)

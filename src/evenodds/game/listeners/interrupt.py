@@ -47,7 +47,7 @@ class Interrupt:
 
     @property
     def ends_process(self) -> int:
-        """The signal that asked, if it would have ended the process itself, as in a script that calls `evenodds.fit`."""
+        """The signal that asked, if it would have ended the process by itself, as in a script that calls `fit`."""
         return self.requested if self._handlers.get(self.requested) == signal.SIG_DFL else 0
 
     def end(self, training: Training) -> None:

@@ -191,7 +191,7 @@ def task_at_work(latent: int = LATENT) -> Impute:
 def _config(s: Settings, rows: int, seed: int) -> Config:
     """The recipe with other settings."""
     named = ("low", "high", "fillings", "adversarial", "joint", "marginal", "mean")
-    filler = ("width", "depth", "dropout", "memory", "neighbours")
+    filler = ("width", "depth", "dropout", "neighbours")
     return with_settings(
         recipe(RECIPE),
         {
@@ -208,6 +208,7 @@ def _config(s: Settings, rows: int, seed: int) -> Config:
             "watch": "off",
             **{f"task.{name}": getattr(s, name) for name in named},
             **{f"generator.{name}": getattr(s, name) for name in filler},
+            "generator.memory": min(s.memory, rows),  # a longer one is taken for a large network
         },
     )
 

@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.classified import COMMAND, Classified
-from evenodds.apply.items import facts_beside, items
+from evenodds.apply.items import AT_ONCE, BATCH, facts_beside, items
 from evenodds.errors import BadInput
 from evenodds.runs.session import Session
 
 __all__ = ["classify", "probabilities", "require_classifier"]
-
-AT_ONCE = 2048
-"""Items that are in memory at a time as a network sees them."""
-BATCH = 256
-"""Of them, those that a network sees at a time."""
 
 
 def require_classifier(session: Session) -> None:

@@ -10,18 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.apply.items import facts_beside, items
+from evenodds.apply.items import AT_ONCE, BATCH, facts_beside, items
 from evenodds.errors import BadInput
 from evenodds.files.arrays import write_arrays
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.session import Session
 
 __all__ = ["features", "write_features"]
-
-AT_ONCE = 2048
-"""Items that are in memory at a time as a network sees them."""
-BATCH = 256
-"""Of them, those that a network sees at a time."""
 
 
 def features(session: Session, x: Tensor, batch: int = BATCH) -> NDArray[np.float32]:

@@ -15,7 +15,12 @@ from evenodds.runs.allowed import allowing
 from evenodds.runs.run_data import open_run_data, same_data
 from evenodds.runs.session import Session
 
-__all__ = ["facts_beside", "items"]
+__all__ = ["AT_ONCE", "BATCH", "facts_beside", "items"]
+
+AT_ONCE = 2048
+"""Items that are in memory at a time as a network sees them."""
+BATCH = 256
+"""Of them, those that a network sees at a time."""
 
 
 def items(

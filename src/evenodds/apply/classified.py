@@ -65,14 +65,14 @@ class Classified:
     @property
     def rows(self) -> list[list[object]]:
         """A head, and a row for each item: its name or number, class, probability, what is known, each probability."""
-        told = [*self.classes, ""]
+        names_of_classes = [*self.classes, ""]
         head = ["name" if self.names else "item", "class", "probability", "known", "held_out"]
         head += [f"p({name})" for name in self.classes]
         held_out = [""] * len(self.known) if self.held_out is None else self.held_out.astype(int).tolist()
         names = self.names or range(1, len(self.known) + 1)
         rounded = np.round(self.probabilities.astype(np.float64), 4)
         body = [
-            [name, told[k], row[k], told[known], apart, *row]
+            [name, names_of_classes[k], row[k], names_of_classes[known], apart, *row]
             for name, k, row, known, apart in zip(
                 names, self.answers.tolist(), rounded.tolist(), self.known.tolist(), held_out, strict=True
             )

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.apply.imputer import Imputer, imputer_of
-from evenodds.data.readers.frames import READS as SHEETS
 from evenodds.data.readers.frames import parsed_frame, read_frame
+from evenodds.data.readers.gaps import READS
 from evenodds.data.readers.table import READS as TEXTS
 from evenodds.data.readers.table import Opened, open_table, parsed_cells, require_columns
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.rewriting import Cells, with_cells
-from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values
+from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values, unordered
 from evenodds.data.tables.types import Types, placed
 from evenodds.data.wording import count, some_names
 from evenodds.errors import BadInput
@@ -30,13 +30,11 @@ from evenodds.files.text import csv_text
 from evenodds.runs.run_data import data_of
 from evenodds.runs.session import Session
 
-__all__ = ["STRATEGIES", "Strategy", "fill_table"]
+__all__ = ["Strategy", "fill_table"]
 
 Strategy = Literal["mean", "draw"]
-STRATEGIES: tuple[Strategy, ...] = ("mean", "draw")
 DRAWS = 64
 """Fillings of which a mean is taken."""
-READS = (*TEXTS, *SHEETS, ".parquet")
 
 
 def fill_table(
@@ -218,7 +216,7 @@ class _Table:
 
 def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: int) -> list[Cells]:
     """The text of the cells that are filled, for each filling."""
-    words = [k for k, column in enumerate(table.columns) if column.form == "words"]
+    words = unordered(table.columns)
     fillings = (
         imputer.impute(table.x, n, seed) if strategy == "draw" else imputer.mean(table.x, DRAWS, seed, words)[None]
     )

@@ -88,12 +88,9 @@ def _alone(run: Path, data: str | None, most_pixels: int | None) -> Classified |
 
 def _by_torch(run: Path, data: str | None, most_pixels: int | None, checkpoint: str, device: str) -> Classified:
     from evenodds.apply.classifying import classify as classified_by
-    from evenodds.apply.classifying import require_classifier
     from evenodds.cli.bar import reading
 
-    session = run_or_model(run, checkpoint, device, "discriminator")
-    require_classifier(session)
-    return classified_by(session, data, reading, most_pixels)
+    return classified_by(run_or_model(run, checkpoint, device, "discriminator"), data, reading, most_pixels)
 
 
 def _answer(classified: Classified) -> str:

@@ -242,6 +242,10 @@ class Dataset:
         x = _rows(self.x, index)
         return replace(self, x=x, y=y, c=c, names=names, beside=beside, groups=groups, apart=apart, items=items)
 
+    def labelled(self, index: Tensor) -> Tensor:
+        """Those of the items whose label is known; all of them where the data have no labels."""
+        return index if self.y is None else index[self.y[index] >= 0]
+
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
         """Parts the items into those to train on and those to measure by.
 

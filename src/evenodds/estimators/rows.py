@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evenodds.data.readers.frames import Like, as_frame, is_frame, parsed_frame
-from evenodds.data.tables.rows import Column, Values
+from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, placed, typed
 from evenodds.errors import BadInput
 
@@ -41,7 +41,7 @@ class Rows:
     @property
     def unordered(self) -> list[int]:
         """The places of columns of words."""
-        return [k for k, column in enumerate(self.columns) if column.form == "words"]
+        return unordered(self.columns)
 
     def numbers(self, frame: Any, missing: bool = True) -> Values:
         """(N, D) numbers of a data frame with these columns, in any order; NaN where a cell is empty.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evenodds.apply.imputer import imputer_of
 from evenodds.data.dataset import Dataset
-from evenodds.data.tables.rows import Column, Values
+from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval, Side, intervals
@@ -124,7 +124,7 @@ class _Cells:
         if not hidden.any():
             raise BadInput("the rows that were held out have no observed cell that could be hidden")
         imputer, means, draws = imputer_of(session), truth.copy(), np.repeat(truth[None], RANGE, 0)
-        words = [k for k, column in enumerate(columns) if column.form == "words"]
+        words = unordered(columns)
         for k in range(times):
             shown = np.where(part == k, np.nan, truth)
             means = np.where(part == k, imputer.mean(shown, seed=seed, unordered=words), means)

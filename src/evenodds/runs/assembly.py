@@ -249,7 +249,7 @@ class Run:
         batches = Batches(self.dataset, self.train_index, config.batch, config.seed, engine.device, rows=rows)
         if not self.task.learns_labels or self.dataset.y is None:
             return batches
-        labelled = self.train_index[self.dataset.y[self.train_index] >= 0]
+        labelled = self.dataset.labelled(self.train_index)
         if len(labelled) > FEW_LABELS * len(self.train_index):
             return batches
         size = -(-config.batch // LABELLED)

@@ -265,8 +265,8 @@ def held_out(
     Args:
         learned: the items that are trained on.
     """
-    if task.learns_labels and dataset.y is not None:
-        index = index[dataset.y[index] >= 0]
+    if task.learns_labels:
+        index = dataset.labelled(index)
     if len(index) < 4:
         return None
     if task.scoring is not None:

@@ -218,8 +218,8 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
     task, options = find("tasks", config.task.name), config.task.options
     augmentation = "" if config.views else task.augmentation(dataset.shape, options)
-    if task.learns_labels and dataset.y is not None:  # others tell nothing of how well it learns
-        held_out_index = held_out_index[dataset.y[held_out_index] >= 0]
+    if task.learns_labels:  # others tell nothing of how well it learns
+        held_out_index = dataset.labelled(held_out_index)
     troubles = check(
         dataset,
         train_index,

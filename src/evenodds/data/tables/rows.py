@@ -28,7 +28,7 @@ from evenodds.errors import BadInput
 from evenodds.files.text import visible
 
 __all__ = ["FEW", "Block", "Column", "Form", "cells_of", "fitted", "rows_to_data", "rows_to_model", "shares_of"]
-__all__ += ["texts_of"]
+__all__ += ["texts_of", "unordered"]
 
 Values = NDArray[np.float64]
 """(N,) of a column or (N, D) of a table; NaN is an empty cell, and the place of its word stands for a word."""
@@ -233,6 +233,11 @@ class Column:
         if not self.knots:
             return near.astype(np.int64)
         return np.where(levels[near] == numbers, near + 1, 0).astype(np.int64)
+
+
+def unordered(columns: Sequence[Column]) -> list[int]:
+    """The places of columns of words, whose numbers have no order."""
+    return [k for k, column in enumerate(columns) if column.form == "words"]
 
 
 def fitted(

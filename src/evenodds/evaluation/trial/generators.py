@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from evenodds.apply.augment import sample_class
 from evenodds.apply.filters import Draw
@@ -128,9 +127,4 @@ class FinishedRun:
                 f"without the test {card.noun}"
             )
         order = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(17))]
-        labels = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)
-        return lambda _, seed: (trained[labels[trained] >= 0], _labelled(order[seed::seeds].sort().values, labels))
-
-
-def _labelled(index: Tensor, y: Tensor) -> Tensor:
-    return index[y[index] >= 0]
+        return lambda _, seed: (data.labelled(trained), data.labelled(order[seed::seeds].sort().values))

@@ -116,7 +116,7 @@ def main() -> None:
             print(kind, repetition, answer, shown["gan - real"], flush=True)
     for kind, rows in found.items():
         said = [row["answer"] for row in rows]
-        print(kind, {answer: said.count(answer) for answer in ("HELPS", "NO EFFECT", "HURTS")})
+        print(kind, {answer: said.count(answer) for answer in ("HELPS", "NO EFFECT", "CANNOT TELL", "HURTS")})
 
 
 if __name__ == "__main__":

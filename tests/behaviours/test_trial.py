@@ -55,7 +55,7 @@ def noise() -> Any:
     return CONTROLS["Noise"]()
 
 
-@pytest.mark.parametrize(("kind", "due"), [("noise", {"NO EFFECT", "HURTS"}), ("oracle", {"HELPS"})])
+@pytest.mark.parametrize(("kind", "due"), [("noise", {"CANNOT TELL", "NO EFFECT", "HURTS"}), ("oracle", {"HELPS"})])
 @pytest.mark.parametrize("repetition", [0, 1])
 def test_planted_controls(kind: str, due: set[str], repetition: int) -> None:
     """The small version of benchmarks/trial_controls.py."""
@@ -317,7 +317,7 @@ def shifted(by: float, wiggle: float = 0.004) -> list[dict[str, Any]]:
         ({"gan": shifted(0.1), "classical": shifted(0.2)}, "HELPS", "classical"),
         ({"gan": shifted(0.1), "classical": shifted(0.1005)}, "HELPS", "classical"),
         ({"gan": shifted(0.2), "classical": shifted(0.1, 0.007)}, "HELPS", "gan"),
-        ({"gan": shifted(0.05, 0.2)}, "NO EFFECT", "real"),
+        ({"gan": shifted(0.05, 0.2)}, "CANNOT TELL", "real"),
     ],
 )
 def test_the_answer_and_the_simplest_of_the_best(arms: dict[str, Any], said: str, best: str) -> None:
@@ -328,11 +328,12 @@ def test_the_answer_and_the_simplest_of_the_best(arms: dict[str, Any], said: str
     assert (verdict["recommended"]["mix"] == "none") == (best != "gan")
 
 
-def test_no_effect_says_whether_nothing_is_there_or_nothing_is_known() -> None:
+def test_that_nothing_is_there_and_that_nothing_is_known_are_two_answers() -> None:
     narrow, wide = ({"real": figures(BASE), "gan": shifted(0.0, w)} for w in (0.002, 0.1))
     assert "no difference worth having" in decided(narrow, compared(narrow, 0.0), [1, 1], {})["reasons"][0]
-    assert "cannot tell" in decided(wide, compared(wide, 0.0), [1, 1], {})["reasons"][0]
-    assert answer({"low": 0.0, "high": 1.0}) == "NO EFFECT"
+    assert "the interval is wide; more images" in decided(wide, compared(wide, 0.0), [1, 1], {})["reasons"][0]
+    assert answer({"low": 0.0, "high": 0.01}) == answer({"low": -0.01, "high": 0.0}) == "NO EFFECT"
+    assert answer({"low": 0.0, "high": 0.02}) == answer({"low": -0.02, "high": 0.0}) == "CANNOT TELL"
 
 
 @pytest.mark.parametrize(

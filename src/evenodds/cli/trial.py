@@ -94,7 +94,7 @@ def trial(
     out: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Find out whether synthetic data help a classifier on your data: HELPS, NO EFFECT or HURTS, and why.
+    """Find out whether synthetic data help a classifier on your data: HELPS, NO EFFECT, HURTS or CANNOT TELL, and why.
 
     Every way is tried on the same folds: real images only, class weights, random oversampling, classical augmentation,
     SMOTE, GAN images, GAN images + classical. Given again with the same --out, it goes on where it was stopped.

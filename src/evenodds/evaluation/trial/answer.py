@@ -1,4 +1,4 @@
-"""From the figures of all cells to an answer: HELPS, NO EFFECT, HURTS or NOT TRIED, why, and what to do."""
+"""From the figures of all cells to an answer (HELPS, NO EFFECT, HURTS, CANNOT TELL, NOT TRIED), why, and what to do."""
 
 from __future__ import annotations
 
@@ -66,17 +66,21 @@ def _recall(cells: Cells, arm: str, other: str, k: int, overlap: float) -> dict[
 
 
 def answer(test: Mapping[str, Any]) -> str:
-    """What an interval of the primary figure says."""
-    return "HELPS" if test["low"] > 0 else "HURTS" if test["high"] < 0 else "NO EFFECT"
+    """What an interval of the primary figure says: no effect only where it leaves no room for one worth having."""
+    if test["low"] > 0:
+        return "HELPS"
+    if test["high"] < 0:
+        return "HURTS"
+    return "NO EFFECT" if max(-test["low"], test["high"]) <= SMALL_EFFECT else "CANNOT TELL"
 
 
 def _why(test: Mapping[str, Any], seeds: int, items: str) -> str:
     size = f"{test['value']:+.3f} in macro-F1 ({test['low']:+.3f} to {test['high']:+.3f}, {seeds} seeds)"
-    if answer(test) != "NO EFFECT":
-        return size
-    if test["low"] >= -SMALL_EFFECT and test["high"] <= SMALL_EFFECT:
-        return f"{size}: no difference worth having"
-    return f"{size}: cannot tell, the interval is wide; more {items} or seeds would narrow it"
+    why = {
+        "NO EFFECT": ": no difference worth having",
+        "CANNOT TELL": f": the interval is wide; more {items} or seeds would narrow it",
+    }
+    return size + why.get(answer(test), "")
 
 
 def decided(

@@ -107,9 +107,11 @@ def test_a_trial_that_is_at_work_or_another(tmp_path: Path) -> None:
 class Hungry:
     """A maker of generators that need a hundred seconds each."""
 
+    least = 100.0
+
     def planned(self, fold: Dataset, seconds: float) -> float:
-        if seconds < 100:
-            raise TooShort("too short", 100)
+        if seconds < self.least:
+            raise TooShort("too short", self.least)
         return seconds
 
 
@@ -119,7 +121,7 @@ def test_a_budget_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     data = from_array(np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2)
 
     def plan_for(budget: str, seeds: int, arms: list[str], maker: Any = None) -> str:
-        return refused(lambda: planned(data, Small(), maker, as_seconds(budget) or 0, seeds, arms))
+        return refused(lambda: planned(data, Small(), maker, as_seconds(budget), seeds, arms))
 
     message = plan_for("60s", 5, [*ARMS])
     told("or {} with --seeds", message)
@@ -134,6 +136,29 @@ def test_a_budget_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     enough = re.search(r"least (\d+m), or fewer", message)
     assert enough is not None
     assert plan_for(enough[1], 2, ["real", "gan"], Hungry()) == ""
+
+
+@on("too short for these data; fewer --seeds")
+def test_a_trial_without_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_lap", lambda fold, tested: 6.0)  # 0.2 s for a step
+    data = from_array(np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2)
+
+    def line_for(seeds: int, arms: list[str], maker: Any = None) -> str:
+        return lines_of(lambda say: planned(data, Small(), maker, None, seeds, arms, say))
+
+    line = line_for(5, [*ARMS])
+    told("too short for these data; fewer --seeds", line)
+    minutes = re.match(r"planned for (\d+)m, as 30m ", line)
+    assert minutes is not None
+    refusal = refused(lambda: planned(data, Small(), cast(Any, None), 60.0, 5, [*ARMS]))
+    assert f"give at least {minutes[1]}m" in refusal  # the least that does
+    assert line_for(2, ["real", "gan"]) == ""
+
+    class Slow(Hungry):
+        least = 600.0
+
+    assert line_for(2, ["real", "gan"], Hungry()) == ""
+    assert line_for(2, ["real", "gan"], Slow()).startswith("planned for ")
 
 
 def test_a_budget_without_steps_of_the_small_network_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,9 +30,12 @@ class Design:
         ),
     ] = None
     budget: Annotated[
-        str,
-        Parameter(help="Wall-clock time, e.g. 10m; shared over generators and classifiers by a measured plan."),
-    ] = "30m"
+        str | None,
+        Parameter(
+            help="Wall-clock time, e.g. 10m; shared over generators and classifiers by a measured plan [default: 30m, "
+            "or more where the data need it]."
+        ),
+    ] = None
     seeds: Annotated[int, whole(2, 1_000, help="Each has test images, first weights and a generator of its own.")] = 5
     arms: Annotated[
         Words,
@@ -120,7 +123,7 @@ def trial(
 
     require_writable(out if out is not None else Path("trials"), "name a folder elsewhere with --out")
     tested = None if design.classifier is None else classifier_named(design.classifier)
-    seconds, bar = as_seconds(design.budget) or 0.0, Steps()
+    seconds, bar = as_seconds(design.budget), Steps()
     if run is not None:
         _of_trained_generators(generators)
         checkpoint = generators.checkpoint or "last"

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from evenodds.data.dataset import Dataset
-from evenodds.errors import BadInput
 from evenodds.evaluation.threads import measured_threads
 from evenodds.evaluation.trial.arms import SYNTHETIC
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
@@ -25,6 +24,8 @@ CHOICE = 2 * 5 / 3
 """Choosing the changes takes so many fits of the small classifier: 2 halves, 5 fits each, a third as long."""
 SHARES = sum(1 + len(shares) for shares in CANDIDATES.values()) / 2
 """Choosing the synthetic shares takes so many fits of the classifier: one for each and for none, half as long."""
+USUAL_BUDGET = 1800.0
+"""Seconds of a trial that was given no budget, where they do."""
 FEWEST, SPARE = 2, 30
 """Seeds that a trial has at least, and seconds for all that is no fit."""
 LEAST, USUAL = 120, 400
@@ -60,7 +61,13 @@ class TrialPlan:
 
 
 def planned(
-    fold: Dataset, tested: Classifier, maker: Maker, seconds: float, seeds: int, arms: Sequence[str]
+    fold: Dataset,
+    tested: Classifier,
+    maker: Maker,
+    seconds: float | None,
+    seeds: int,
+    arms: Sequence[str],
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrialPlan:
     """Shares seconds over the cells: at most half to classifiers, the rest to generators.
 
@@ -68,35 +75,82 @@ def planned(
 
     Args:
         fold: the training items of a seed, on which a short lap is measured.
+        seconds: the budget; None for half an hour, or for more where these data need it.
+        say: told where they need more.
+
+    Raises:
+        TooShort: they need more than the budget that was given.
     """
     begun = time.perf_counter()
     _lap(fold, Small(steps=3))  # the first steps of a process load what later ones find
     threads = measured_threads(lambda rounds: _lap(fold, Small(steps=3 * rounds)))
     torch.set_num_threads(threads)
-    per_step = _lap(fold, Small(steps=30)) / 30
-    small = isinstance(tested, Small)
-    fit = 0.0 if small else _lap(fold, tested)
+    pace = _Pace(_lap(fold, Small(steps=30)) / 30, 0.0 if isinstance(tested, Small) else _lap(fold, tested), begun)
+    if seconds is not None:
+        return _shared(fold, maker, seconds, seeds, arms, pace, threads)
+    return _in_time(lambda some: _shared(fold, maker, some, seeds, arms, pace, threads), say)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """What was measured, in seconds.
+
+    Args:
+        step: of the small classifier.
+        fit: of the classifier that is tested; 0 where that is the small one.
+        begun: when measuring began, by `time.perf_counter`.
+    """
+
+    step: float
+    fit: float
+    begun: float
+
+
+def _in_time(share: Callable[[float], TrialPlan], say: Callable[[str], None]) -> TrialPlan:
+    """The plan for the usual budget, or for the least longer one that does."""
+    seconds = USUAL_BUDGET
+    while True:
+        try:
+            plan = share(seconds)
+        except TooShort as error:
+            seconds = max(error.least, seconds + 60)
+        else:
+            if seconds > USUAL_BUDGET:
+                planned, usual = _minutes(seconds), _minutes(USUAL_BUDGET)
+                say(
+                    f"planned for {planned}, as {usual} are too short for these data; fewer --seeds or --arms take less"
+                )
+            return plan
+
+
+def _shared(
+    fold: Dataset, maker: Maker, seconds: float, seeds: int, arms: Sequence[str], pace: _Pace, threads: int
+) -> TrialPlan:
+    """The plan for a budget; TooShort where it does not hold the cells."""
+    small = not pace.fit
     fits, small_fits = _fits(arms, small)
     synthetic = bool(set(arms) & set(SYNTHETIC))
-    room = 0.5 * seconds / seeds - fits * fit
-    steps = min(USUAL, int(room / (per_step * small_fits))) if small_fits else USUAL
+    room = 0.5 * seconds / seeds - fits * pace.fit
+    steps = min(USUAL, int(room / (pace.step * small_fits))) if small_fits else USUAL
     if room < 0 or steps < LEAST:
-        raise _too_short(seconds, seeds, arms, lambda some: _least(_fits(some, small), per_step, fit))
-    plan = TrialPlan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0, threads)
+        raise _too_short(seconds, seeds, arms, lambda some: _least(_fits(some, small), pace))
+    small_fit = steps * pace.step
+    plan = TrialPlan(steps, 0.0, pace.fit or small_fit, small_fit, 0.0, threads)
     if not synthetic:
         return plan
     spent = seeds * (sum(plan.seconds(arm, False) for arm in arms) + SHARES * plan.fit_seconds)
     # A machine is seldom as fast for minutes as for seconds; a tenth is kept back.
-    left = 0.9 * (seconds - spent - (time.perf_counter() - begun)) / seeds
+    left = 0.9 * (seconds - spent - (time.perf_counter() - pace.begun)) / seeds
     measure_budget: Any = getattr(maker, "planned", None)
     each = left / (1 + INNER_BUDGET)
     try:
         budget = float(measure_budget(fold, each)) if measure_budget is not None else left
     except TooShort as error:
         more = 2.5 * seeds * (1 + INNER_BUDGET) * (error.least - each)  # as classifiers take up to half of it
-        raise BadInput(
+        raise TooShort(
             f"a budget of {seconds:.0f} s leaves {max(0, each):.0f} s to each of {seeds} generators, which needs "
-            f"{error.least:.0f}; give at least {_minutes(seconds + more)}, or fewer --seeds"
+            f"{error.least:.0f}; give at least {_minutes(seconds + more)}, or fewer --seeds",
+            seconds + more,
         ) from error
     return replace(plan, budget=budget, generator_seconds=left)
 
@@ -108,19 +162,20 @@ def _fits(arms: Sequence[str], small: bool) -> tuple[float, float]:
     return fits, fits * small + CHOICE * ("classical" in arms or synthetic) + ("smote" in arms)
 
 
-def _least(fits: tuple[float, float], per_step: float, fit: float) -> float:
+def _least(fits: tuple[float, float], pace: _Pace) -> float:
     """Seconds of a budget that a seed needs at least; half of it is for generators."""
-    return 2 * (LEAST * per_step * fits[1] + fits[0] * fit)
+    return 2 * (LEAST * pace.step * fits[1] + fits[0] * pace.fit)
 
 
-def _too_short(seconds: float, seeds: int, arms: Sequence[str], least: Callable[[Sequence[str]], float]) -> BadInput:
+def _too_short(seconds: float, seeds: int, arms: Sequence[str], least: Callable[[Sequence[str]], float]) -> TooShort:
     """The error for a budget in which the classifiers have no place, with the least that does, and of fewer of them."""
     few = [arms[0], next((arm for arm in arms if arm in SYNTHETIC), arms[-1])]
     needed, smallest = seeds * least(arms) + SPARE, FEWEST * least(few) + SPARE
     fewer = f"; or {_minutes(smallest)} with --seeds {FEWEST} --arms {few[1]}" if smallest < 0.9 * needed else ""
-    return BadInput(
+    return TooShort(
         f"a budget of {seconds:.0f} s is too short for {len(arms) * seeds} classifiers on these data; give at least "
-        f"{_minutes(needed)}{fewer}"
+        f"{_minutes(needed)}{fewer}",
+        needed,
     )
 
 

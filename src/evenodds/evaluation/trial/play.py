@@ -52,7 +52,7 @@ def trial(
     seeds: int = 5,
     arms: Sequence[str] | None = None,
     splitter: Splitter | None = None,
-    budget: float = 1800.0,
+    budget: float | None = None,
     plan: TrialPlan | None = None,
     ratio: float = 1.0,
     share: float | None = None,
@@ -73,7 +73,7 @@ def trial(
         seeds: at least 2; each has a fold, first weights and a generator of its own.
         arms: names of `arms.ARMS`; None for all.
         splitter: of the folds; None for disjoint test parts, see `folds.cross`.
-        budget: seconds, shared out by a measured plan.
+        budget: seconds, shared out by a measured plan; None for half an hour, or more where the data need it.
         plan: fixes it instead.
         ratio: synthetic images of the largest class for each of its real ones; smaller classes get as many in all.
         share: of what the classifier sees of the class that lacks most, beside classical augmentation; 0: no synthetic
@@ -107,7 +107,7 @@ def trial(
             "folds": digest([f"{k} {fold.train.tolist()} {fold.test.tolist()}" for k, fold in enumerate(folds)]),
         }  # fmt: skip
         fixed = _fixed(
-            folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
+            folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names, say)
         )
         if fixed.threads:
             torch.set_num_threads(allowed_threads(fixed.threads))

@@ -50,6 +50,12 @@ def test_a_picture_of_few_points_has_few_bars() -> None:
     assert (cloud(few, [0.0], [1.0])[0, 200] < 255).all()  # eight bars of eight, in place of gaps between lines
 
 
+def test_a_picture_of_few_points_has_large_ones() -> None:
+    for n, pixels in ((1, 16), (401, 4), (4_001, 1)):
+        points = np.full((n, 2), 0.5)
+        assert (cloud(points, [0.0, 0.0], [1.0, 1.0]) < 255).sum() == pixels
+
+
 def test_points_are_shown_beside_the_data() -> None:
     for data in (mixture(500), load("two_moons", n=500)):
         card = DataCard("toy", data.shape, data.units)

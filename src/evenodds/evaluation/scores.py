@@ -45,13 +45,13 @@ def _needed(measure: Measure, real: Side, fake: Side) -> None:
         raise BadInput(f"needs at least {LEAST} items on each side, got {len(real)} real, {len(fake)} generated")
     if measure.needs == "probabilities" and fake.probabilities is None:
         if fake.x.ndim != 4 and real.labels is None:
-            raise BadInput("needs a classifier, and these rows have no labels to learn one from; leave it out")
+            raise BadInput("needs a classifier, and these items have no labels to learn one from; leave it out")
         also = " or inception" if fake.x.ndim == 4 else ""
         if real.labels is None:
             raise BadInput("needs a classifier; take --features inception, or data with labels")
         raise BadInput(f"needs a classifier; take --features classifier{also}")
     if measure.needs == "images" and fake.x.ndim != 4:
-        raise BadInput("compares images; these are rows of numbers")
+        raise BadInput("compares images; these are numbers")
     if measure.needs == "labels" and (real.labels is None or (fake.labels is None and fake.probabilities is None)):
         raise BadInput("needs labelled data, and samples that are labelled or a classifier to label them")
 

@@ -55,6 +55,8 @@ def grid(x: NDArray[np.generic], columns: int | None = None, gap: int = 1) -> Pi
 def cloud(points: NDArray[np.floating], low: Sequence[float], high: Sequence[float], side: int = 320) -> Pixels:
     """A picture of points: their density in the first two columns, or a histogram of a single column.
 
+    The fewer the points, the larger is each drawn.
+
     Args:
         points: (N, D) float.
         low, high: bounds of each column; what lies beyond is left out.
@@ -65,10 +67,11 @@ def cloud(points: NDArray[np.floating], low: Sequence[float], high: Sequence[flo
     if points.shape[1] == 1:
         return _bars(points[:, 0], low[0], high[0], side)
     bounds = [(low[k % len(low)], high[k % len(high)]) for k in (0, 1)]
-    counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=side, range=bounds)
+    dot = 1 if len(points) > 4_000 else 2 if len(points) > 400 else 4
+    counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=side // dot, range=bounds)
     ink = np.sqrt(counts / max(1.0, np.quantile(counts[counts > 0], 0.9) if counts.any() else 1.0))
     paper: Pixels = (255 * (1 - ink.clip(0, 1).T[::-1])).astype(np.uint8)
-    return paper[None]
+    return paper[None].repeat(dot, 1).repeat(dot, 2)
 
 
 def bars(

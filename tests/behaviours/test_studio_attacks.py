@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from evenodds.errors import BadInput
-from evenodds.server import listening
+from evenodds.server import gate, listening
 from evenodds.server.access import Access, Guesses, require_token
 from evenodds.server.gate import Gate, Limits
 from evenodds.server.listening import Door
@@ -326,11 +327,17 @@ async def _through_gate(receive: Any, limits: Limits) -> int:
     return int(told[0]["status"])
 
 
-def test_changes_come_at_a_bounded_rate(base: Path) -> None:
+def test_changes_come_at_a_bounded_rate(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [time.monotonic() + 1]
+    monkeypatch.setattr(gate, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with opened(base) as client:
-        answers = [client.post("/api/runs", json={"recipe": "none"}).status_code for _ in range(90)]
-    assert answers[:60] == [400] * 60
-    assert 429 in answers
+
+        def answers(n: int) -> list[int]:
+            return [client.post("/api/runs", json={"recipe": "none"}).status_code for _ in range(n)]
+
+        assert answers(62) == [400] * 60 + [429] * 2
+        now[0] += 0.125  # two and a half
+        assert answers(3) == [400] * 2 + [429]
 
 
 @pytest.fixture

@@ -264,9 +264,10 @@ class Dataset:
         return parted(len(self), self.y, self.groups, self.apart, held_out, seed)
 
     def told(self, *lines: str) -> Dataset:
-        """The same items with more sentences in the report; what was found out about them stays known."""
+        """The same items with more sentences in the report; what is found out of either is known of both."""
         other = replace(self, report=(*self.report, *lines))
-        for name in ("facts", "_fingerprint", "_seen", "_found"):
+        vars(other)["_found"] = self._found
+        for name in ("facts", "_fingerprint", "_seen"):
             if name in vars(self):
                 vars(other)[name] = vars(self)[name]
         return other

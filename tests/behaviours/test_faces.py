@@ -171,7 +171,7 @@ def test_show_and_list(session: Session, capsys: pytest.CaptureFixture[str]) -> 
 
 @on("fit the budget; --images")
 def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock.costs_of_moves(monkeypatch, 0.01)
+    clock.costs_of_moves(monkeypatch, 0.02)
     clock.costs(monkeypatch, Run, "measure", 0.05)
     clock.costs(monkeypatch, Save, "save", 0.2)
     begun = clock.now
@@ -204,7 +204,7 @@ def test_a_budget_too_short_says_the_least(tmp_path: Path, clock: Clock, monkeyp
 def test_a_short_budget_is_not_spent_on_evaluations(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock.costs_of_moves(monkeypatch, 0.01)
+    clock.costs_of_moves(monkeypatch, 0.02)
     clock.costs(monkeypatch, Run, "measure", 1.0)
     begun = clock.now
     said: list[str] = []

@@ -387,7 +387,7 @@ def test_samples_of_a_ring_land_on_the_mode_that_was_asked(way: str) -> None:
         return {"x": centres[y] + sigma * torch.randn(n, 2, generator=rng), "y": y}
 
     game = task(8, way, relativistic_paired, penalty=r1_r2, weight=0.03, every=2, fused=True)
-    players, y = played(game, 2, draw, 600), torch.arange(8).repeat(250)
+    players, y = played(game, 2, draw, 250), torch.arange(8).repeat(250)
     x = game.answer(players, {"z": game.prior(2000, torch.Generator().manual_seed(0)), "y": y})["x"]
     near = torch.linalg.vector_norm(x - centres[y], dim=1) < 4 * sigma
     assert near.float().mean() >= 0.9
@@ -405,7 +405,7 @@ def test_values_that_were_never_seen_are_filled_in() -> None:
         return {"x": torch.cat([c, c.square()], 1) + sigma * torch.randn(n, 2, generator=rng), "c": c}
 
     game = task(1, "concatenation", relativistic_paired, kind="values", penalty=r1_r2, weight=0.03, every=2, fused=True)
-    players = played(game, 2, draw, 800)
+    players = played(game, 2, draw, 450)
     for c in (-0.15, 0.0, 0.15):
         z = game.prior(2000, torch.Generator().manual_seed(0))
         x = game.answer(players, {"z": z, "c": torch.full((2000, 1), c)})["x"]

@@ -25,7 +25,7 @@ from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
 from tests.twins.test_resume import StopAt
 
-IMAGES, STOP = 256, 100
+IMAGES, STOP = 128, 50
 SMALL: dict[str, Any] = {
     "images": IMAGES,
     "batch": 16,
@@ -113,13 +113,13 @@ def test_resumed_is_uninterrupted(way: str, few: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "plain"
-    start(with_settings(recipe("digits"), SMALL), out=folder)
+    start(with_settings(recipe("digits"), {**SMALL, "images": 256}), out=folder)
     return folder
 
 
 def test_steering_moves_something(plain: Path, tmp_path: Path) -> None:
     """The dials are turned, and stay within their bounds."""
-    settings = {**SMALL, **ADAPTIVE, "balance": "penalty", "balance.gain": 3, "top": 0.5}
+    settings = {**SMALL, **ADAPTIVE, "images": 256, "balance": "penalty", "balance.gain": 3, "top": 0.5}
     history = start(with_settings(recipe("digits"), settings), out=tmp_path / "run").history()
     last = history[-1]
     assert 0 <= max(line.get("views/chance", 0) for line in history) <= 0.8

@@ -21,7 +21,8 @@ def split(_, seed):  # noqa: ANN001, ANN201
     return train, own[:250]
 
 
-generator = ConditionalRun(settings={"generator.width": 16, "discriminator.width": 16, "device": "cpu"})
+small = {"generator.width": 16, "discriminator.width": 16, "device": "cpu", "save_share": 1}
+generator = ConditionalRun(settings=small)
 with tempfile.TemporaryDirectory() as folder:
     result = trial(
         data,

@@ -25,8 +25,10 @@ def scenes(n: int, seed: int) -> Dataset:
     )
 
 
-small = {"generator__width": 16, "generator__depth": 3, "generator__stem": 2, "evaluate_share": 0.5}
-session = evenodds.fit(scenes(240, 0), "segment", images=2_000, batch=8, out=f"{tempfile.mkdtemp()}/run", **small)
+small = {"generator__width": 16, "generator__depth": 3, "generator__stem": 2}
+once = {"save_share": 1, "evaluate_share": 1}  # at the end
+place = f"{tempfile.mkdtemp()}/run"
+session = evenodds.fit(scenes(240, 0), "segment", images=2_000, batch=8, out=place, **small, **once)
 real = scenes(60, 1).batch(torch.arange(60))
 said = answered(session, real["x"])["labels"]
 overlap = intersection_over_union(confusion(real["labels"], said, 3))

@@ -13,7 +13,8 @@ from evenodds.parts.degradations import Noise
 data = digits()
 shown, held_out = data.take(torch.arange(1500)), data.take(torch.arange(1500, 1797))
 small = {"task__crop": None, "task__turns": "none", "generator__width": 16, "generator__depth": 2}
-session = evenodds.fit(shown, "denoise", images=10_000, batch=64, out=f"{tempfile.mkdtemp()}/run", **small)
+once = {"save_share": 1, "evaluate_share": 1}  # at the end
+session = evenodds.fit(shown, "denoise", images=10_000, batch=64, out=f"{tempfile.mkdtemp()}/run", **small, **once)
 
 x = held_out.batch(torch.arange(297))["x"]
 for strength in (15, 50):

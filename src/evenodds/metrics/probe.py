@@ -192,7 +192,9 @@ def train_probe(
     for step, index in enumerate(_batch_indices(len(x), steps, batch, seed), 1):
         rows = index.to(x.device)
         optimizer.zero_grad()
-        logits = probe.train()(x[rows])
+        if not probe.training:  # at first, and after a look; to tell each layer of it takes a tenth of a step
+            probe.train()
+        logits = probe(x[rows])
         if weights is None:
             cost = F.cross_entropy(logits, y[rows])
         else:

@@ -91,7 +91,7 @@ def test_torch_is_left_as_it_was(kind: Any) -> None:
 
 def test_gan_draws_rows_like_those_of_the_table() -> None:
     x = table()
-    gan = GAN(rows=40_000, width=64, random_state=0).fit(x)
+    gan = GAN(rows=20_000, width=64, random_state=0).fit(x)
     made, labels = gan.sample(1000)
     assert labels is None
     assert made.shape == (1000, 3)
@@ -112,7 +112,7 @@ def test_log_densities_follow_the_units() -> None:
 
 def test_log_densities_are_those_of_a_normal_column() -> None:
     x = np.random.default_rng(0).normal(3, 2, (1000, 1))
-    gan = GAN(rows=20_000, width=64, random_state=0).fit(x)
+    gan = GAN(rows=10_000, width=64, random_state=0).fit(x)
     assert gan.score(x) == pytest.approx(-0.5 * np.log(2 * np.pi * np.e * 4), abs=0.15)
 
 
@@ -149,7 +149,7 @@ def test_imputer_leaves_what_is_observed_and_knows_the_columns() -> None:
     holes = x.copy()
     holes[::4, 1] = np.nan
     holes[1::4, 2] = np.nan
-    imputer = GANImputer(rows=20_000, width=64, random_state=0).set_output(transform="default")
+    imputer = GANImputer(rows=8_000, width=64, random_state=0).set_output(transform="default")
     filled = imputer.fit_transform(holes)
     seen = ~np.isnan(holes)
     assert np.array_equal(filled[seen], holes[seen])
@@ -205,7 +205,7 @@ def test_classifier_learns_from_few_labels() -> None:
     names = np.array([10, 20, 30])[y]
     few = np.full_like(names, -1)
     few[::10] = names[::10]
-    classifier = GANClassifier(rows=16_000, width=64, random_state=0).fit(x, few)
+    classifier = GANClassifier(rows=12_000, width=64, random_state=0).fit(x, few)
     assert classifier.classes_.tolist() == [10, 20, 30]
     assert 0.85 <= classifier.score(x, names) <= 1
     assert classifier.predict_proba(x).sum(1) == pytest.approx(1)

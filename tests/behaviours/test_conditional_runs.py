@@ -171,7 +171,8 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     images = np.repeat(bright.round().astype(np.uint8), 2, 1)[:, None].repeat(4, 1)
     np.savez(home / "images.npz", x=images, c=c, c_names=np.array(["left", "right"]))
     small = {"generator": "mlp", "discriminator": "mlp", "generator__width": 32, "discriminator__width": 32}
-    options = {"batch": 64, "device": "cpu", "task": "condition", "images": 25_600, **AT_THE_END, "held_out": 0.2}
+    options = {"batch": 64, "device": "cpu", "task": "condition", "images": 14_400, **AT_THE_END, "held_out": 0.2}
+    options["learning_rate"] = 0.005
     return evenodds.fit(home / "images.npz", "digits", out=home / "run", **small, **options)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import evenodds
 from evenodds.cli import main
@@ -59,6 +61,23 @@ def estimate(config: Config, dataset: Dataset, task: Playable) -> Peak:
     _ = task.contest.relative
     players = on_meta(lambda: build_players(config, task, dataset.shape, dataset.row_blocks))
     return peak_of(task, players, as_meta(dataset.batch(FIRST), config.batch), config.optimizer.name, ("generator",))
+
+
+def test_weights_without_values_are_drawn_by_nobody() -> None:
+    """To find out what a draw gives on "meta", torch imports its compiler: more than a second for a network."""
+    asked: list[str] = []
+
+    class Asked(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append(func.__name__)
+            return func(*args, **kwargs or {})
+
+    with Asked():
+        layers = on_meta(lambda: [nn.Conv2d(3, 4, 3), nn.Linear(4, 2)])
+        for draw in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_normal_, nn.init.kaiming_uniform_):
+            assert on_meta(lambda draw=draw: draw(layers[0].weight)) is layers[0].weight  # type: ignore[misc]
+    assert asked
+    assert not [name for name in asked if name.startswith(("normal", "uniform"))]
 
 
 @pytest.mark.parametrize("name", names("recipes"))

@@ -445,3 +445,6 @@ def test_a_leak_is_seen(rng: torch.Generator) -> None:
     assert abs(leak.measure()["views/leak"]) < 0.1
     leak.sampler = lambda: Copies(changed)
     assert leak.measure()["views/leak"] > 0.7
+    assert replace(leak).detector is leak.detector  # another run of the same data
+    for other in (replace(leak, seed=1), replace(leak, images=40_000), replace(leak, view=Chanced([views.flip], 0.5))):
+        assert other.detector is not leak.detector

@@ -312,4 +312,5 @@ def test_what_was_found_out_stays_known_of_the_same_items_alone() -> None:
     assert more.once("key", object) is data.once("key", object) is found
     assert more.once("another key", object) is not found
     assert data.take(torch.arange(3)).once("key", object) is not found
+    assert fresh.told("a line").once("key", object) is fresh.once("key", object)  # found out of what was told more
     assert more.fingerprint() == fresh.fingerprint() != data.take(torch.arange(3)).fingerprint()

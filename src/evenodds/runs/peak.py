@@ -112,8 +112,8 @@ class OnMeta(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func == _DEVICE:  # made anew by every access
             return _CPU
-        if func in _DRAWN and args and args[0].is_meta:
-            return args[0]
+        if func in _DRAWN and (drawn := args[0] if args else (kwargs or {})["tensor"]).is_meta:
+            return drawn
         options = {name: _moved(value) for name, value in (kwargs or {}).items() if name != "generator"}
         if func in _MAKERS or options.get("device") is not None:
             options["device"] = "meta"
@@ -132,8 +132,11 @@ def _to(args: Any, options: Mapping[str, Any]) -> Any:
 _DEVICE: Any = torch.Tensor.device.__get__
 _CPU = torch.device("cpu")
 _MAKERS = frozenset(_device_constructors())
-_DRAWN = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
-"""What fills a tensor: of one without values, it is that tensor. torch takes ten milliseconds to find that out."""
+_DRAWN = frozenset({
+    torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_,
+})  # fmt: skip
+"""What fills a tensor: of one without values, it is that tensor. torch takes milliseconds to find that out, and imports
+its compiler for it."""
 
 
 def _moved(value: Any) -> Any:

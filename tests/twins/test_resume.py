@@ -20,10 +20,10 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.run import fit, resume, start
 
-IMAGES = 1120
+IMAGES = 560
 SMALL = {
     "images": IMAGES,
-    "batch": 32,
+    "batch": 16,
     "generator.width": 8,
     "discriminator.width": 8,
     "penalty_every": 3,
@@ -83,8 +83,8 @@ def test_another_seed_other_bits(whole: Path, tmp_path: Path) -> None:
 
 def test_resumed_is_uninterrupted(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "halved"
-    half = start(with_settings(recipe("digits"), SMALL), out=folder, listeners=[StopAt(500)])
-    assert 500 <= half.images < IMAGES
+    half = start(with_settings(recipe("digits"), SMALL), out=folder, listeners=[StopAt(250)])
+    assert 250 <= half.images < IMAGES
     session = resume(folder)
     assert session.images == IMAGES
     same(whole, folder)
@@ -145,7 +145,7 @@ def written(folder: Path) -> list[int]:
 
 def test_a_damaged_newest_checkpoint_falls_back_and_says_so(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
-    start(with_settings(recipe("digits"), SMALL), out=folder, listeners=[StopAt(750)])
+    start(with_settings(recipe("digits"), SMALL), out=folder, listeners=[StopAt(375)])
     newest = checkpoint.listing(folder / "checkpoints")[-1]
     content = bytearray((newest / "players.safetensors").read_bytes())
     content[-7] ^= 1
@@ -176,7 +176,7 @@ def test_other_data_are_noticed(tmp_path: Path) -> None:
 
 def test_a_run_fitted_to_an_array_goes_on_with_that_array(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 255, (64, 8, 8), dtype=np.uint8)
-    small = {"batch": 32, "generator__width": 8, "discriminator__width": 8, "device": "cpu"}
+    small = {"batch": 16, "generator__width": 8, "discriminator__width": 8, "device": "cpu"}
     fit(x, "digits", out=tmp_path / "run", images=64, **small)
     with pytest.raises(BadInput, match="data="):
         resume(tmp_path / "run")
@@ -185,8 +185,8 @@ def test_a_run_fitted_to_an_array_goes_on_with_that_array(tmp_path: Path) -> Non
 
 def test_a_longer_run_goes_on(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "longer"
-    start(with_settings(recipe("digits"), {**SMALL, "images": 320, "save_share": 0.5}), out=folder)
-    assert resume(folder, settings={"images": "480"}).images == 480
+    start(with_settings(recipe("digits"), {**SMALL, "images": 160, "save_share": 0.5}), out=folder)
+    assert resume(folder, settings={"images": "240"}).images == 240
 
 
 def test_checkpoints_hold_tensors_and_json_alone(whole: Path) -> None:

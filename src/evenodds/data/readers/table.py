@@ -21,7 +21,7 @@ from evenodds.data.tables.amounts import PLAIN, NumberStyle
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
 from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.delimited import Delimited, delimited
-from evenodds.data.tables.rows import Column, Values
+from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, summed, type_setting, typed
 from evenodds.data.units import LARGEST, Units
 from evenodds.data.wording import count, listed, some_names
@@ -221,7 +221,7 @@ def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     columns, x, notes = typed(parsed, types, where)
     ends = [column.ends for column in columns]
     low, high = (tuple(side) for side in zip(*ends, strict=True))
-    knots = () if types.scale is None else Columns.of(x, types.scale).lines
+    knots = () if types.scale is None else Columns.of(x, types.scale, words=unordered(columns)).lines
     units = Units(low, high, "float64", columns=tuple(columns), knots=knots)
     report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)
     names = tuple(column.name for column in columns)

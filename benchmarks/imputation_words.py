@@ -1,10 +1,10 @@
 """Imputing tables with columns of words: how many hidden words are right.
 
-A fifth of all cells is hidden completely at random. Hidden words are filled with the likeliest one and hidden numbers with
-the mean of 32 fillings, beside the commonest word and the mean, ten nearest neighbours (words as one-hot columns, numbers
-scaled to deviation 1) and, for each column, gradient boosting on the others; both of scikit-learn. Draws are judged by the
-share of their words that are right, and by the logarithm of how often 32 of them are the truth, the likeliest word of
-boosting likewise by its probability.
+A fifth of all cells is hidden completely at random. Hidden words are filled with the likeliest one and hidden numbers
+with the mean of 32 fillings, beside the commonest word and the mean, ten nearest neighbours (words as one-hot columns,
+numbers scaled to deviation 1) and, for each column, gradient boosting on the others; both of scikit-learn. Draws are
+judged by the share of their words that are right, and by the logarithm of how often 32 of them are the truth; boosting by
+that of its probability of the truth.
 
 What results/imputation_words.json holds already is not done again.
 
@@ -17,14 +17,15 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common.mixed_tables import MIXED
 from numpy.typing import NDArray
 
+from common.mixed_tables import MIXED
 from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.files.write import write_json
 
@@ -35,11 +36,11 @@ DRAWS = 32
 
 
 def chain(data: Path) -> tuple[Table, list[int]]:
-    """A made table: six columns of 3 to 12 words in an order that says nothing, each told by the one before, and two numbers."""
+    """A made table: six columns of 3 to 12 words, each told by the one before, in no order; and two numbers."""
     rng = np.random.default_rng(0)
     sizes, n = (6, 12, 4, 8, 3, 10), 2_000
     columns = [rng.integers(0, sizes[0], n)]
-    for before, size in zip(sizes, sizes[1:], strict=False):
+    for before, size in pairwise(sizes):
         shares = rng.dirichlet(np.full(size, 0.25), before)
         columns.append(np.array([rng.choice(size, p=shares[k]) for k in columns[-1]]))
     numbers = [rng.normal(size=sizes[at])[columns[at]] + 0.4 * rng.normal(size=n) for at in (1, 3)]
@@ -122,7 +123,8 @@ def by_boosting(x: Table, words: Sequence[int], truth: Table) -> tuple[Table, Ta
         categorical = [at for at, j in enumerate(others) if j in words]
         there = ~np.isnan(x[:, k])
         kind = HistGradientBoostingClassifier if k in words else HistGradientBoostingRegressor
-        model = kind(categorical_features=categorical, early_stopping=True, random_state=0)
+        stops = k not in words or np.unique(x[there, k], return_counts=True)[1].min() >= 10
+        model = kind(categorical_features=categorical, early_stopping=stops, random_state=0)
         model.fit(x[there][:, others], x[there, k])
         made[~there, k] = model.predict(x[~there][:, others])
         if k in words:
@@ -152,7 +154,7 @@ def figures(found: Table, truth: Table, hidden: NDArray[np.bool_], words: Sequen
     right = (found == truth)[:, wordy][hidden[:, wordy]].mean()
     numbers = {}
     if not wordy.all():
-        off = ((found - truth) / truth.std(0))[:, ~wordy][hidden[:, ~wordy]]
+        off = ((found - truth) / np.nanstd(truth, 0))[:, ~wordy][hidden[:, ~wordy]]
         numbers = {"error": round(float((off**2).mean() ** 0.5), 4)}
     return {"right": round(float(right), 4), **numbers}
 
@@ -167,7 +169,7 @@ def log_score(sure: Table, hidden: NDArray[np.bool_], words: Sequence[int]) -> f
 def cell(name: str, seed: int, settings: Settings, data: Path) -> dict[str, Any]:
     """One table, one seed."""
     truth, words = TABLES[name](data)
-    hidden = np.random.default_rng(seed).random(truth.shape) < HIDDEN
+    hidden = (np.random.default_rng(seed).random(truth.shape) < HIDDEN) & ~np.isnan(truth)
     x = np.where(hidden, np.nan, truth)
     made: dict[str, Any] = {"commonest and mean": figures(simple(x, words), truth, hidden, words)}
     for peer, do in (

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from evenodds.apply.strategies import DRAWS
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.gaps import FEW
-from evenodds.data.tables.columns import Columns, Table
+from evenodds.data.tables.columns import Columns, Table, require_few_words
 from evenodds.data.tables.rows import fitted
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
@@ -102,7 +103,7 @@ class Imputer:
         completed = self.columns.allowed(self._draws(table, draws, seed)[0])
         return np.asarray(np.where(np.isnan(table), completed, table))
 
-    def mean(self, x: ArrayLike, draws: int = 64, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
+    def mean(self, x: ArrayLike, draws: int = DRAWS, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
         """(N, D): x where observed, and elsewhere the mean of many fillings, which has the least squared error.
 
         A mean need not be a value that occurs: it is kept within the observed range of its column alone. Of a column of
@@ -122,8 +123,12 @@ class Imputer:
             means[:, words] = self.columns.likeliest(shares)
         return np.asarray(np.where(np.isnan(table), means, table))
 
+    def fillings(self, x: ArrayLike, n: int, strategy: str, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
+        """(n, N, D): the mean, of which there is one, or n draws; see `evenodds.apply.strategies`."""
+        return self.impute(x, n, seed) if strategy == "draw" else self.mean(x, DRAWS, seed, unordered)[None]
+
     def _draws(self, table: Table, draws: int, seed: int, batch: int = 512) -> tuple[Table, Table]:
-        """(draws, N, D) in the columns' own units; and the probabilities (N, C) of the words of all columns of words."""
+        """(draws, N, D) in the columns' own units; and (N, C), the probabilities of all words of columns of words."""
         if draws < 1:
             raise BadInput(f"imputing needs draws >= 1, got {draws}")
         common, places, size = self.columns.to_common(table), _places(table), self.task.prior.size
@@ -236,11 +241,12 @@ def _config(s: Settings, rows: int, seed: int) -> Config:
 
 def _dataset(table: Table, settings: Settings, words: Collection[int]) -> Dataset:
     """The rows of an array (N, D) as data whose empty cells are to be filled."""
-    knots = Columns.of(table, settings.scale, words=words).lines
+    learned = Columns.of(table, settings.scale, words=words)
+    require_few_words([f"{k + 1}" for k in learned.words], [learned.widths[k] for k in learned.words])
     few = [len(table) if k in words else settings.few for k in range(table.shape[1])]
     columns = tuple(fitted(f"column {k}", x, few=few[k - 1]) for k, x in enumerate(table.T, 1))
     low, high = zip(*(column.ends for column in columns), strict=True)
-    units = Units(low, high, "float64", columns=columns, knots=knots)
+    units = Units(low, high, "float64", columns=columns, knots=learned.lines)
     names = tuple(column.name for column in columns)
     return Dataset(torch.tensor(table), units, columns=names, kind="table")
 

@@ -83,7 +83,8 @@ class Units:
     def to_model(self, x: Tensor) -> Tensor:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
 
-        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`; with empty cells to fill, NaN where they are.
+        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`; with empty cells to fill, see
+        `evenodds.data.tables.columns`, NaN where they are empty.
         """
         if self.knots:
             return self.common.to_common(x.double().cpu().numpy()).to(x.device)

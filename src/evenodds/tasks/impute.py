@@ -77,7 +77,7 @@ class Impute(Fill):
         """The columns; data that were not read for it are refused."""
         if not data.has_gaps:
             raise BadInput(
-                "task 'impute' reads its table from a file; name one, or fill arrays and data frames with "
+                "task 'impute' learns from a table in a file or a data frame; give one of these, or fill arrays with "
                 "evenodds.estimators.GANImputer"
             )
         return {"blocks": data.row_blocks}

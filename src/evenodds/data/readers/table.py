@@ -19,7 +19,7 @@ from evenodds.data.encoding import encode_conditions, encode_labels, whole_colum
 from evenodds.data.folders.labels import capitals, merged, negative
 from evenodds.data.tables.amounts import PLAIN, NumberStyle
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
-from evenodds.data.tables.columns import Columns
+from evenodds.data.tables.columns import Columns, require_few_words
 from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, summed, type_setting, typed
@@ -160,10 +160,18 @@ class Opened(NamedTuple):
 
 
 def open_table(
-    path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str | None = None
+    path: Path,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    held: bool = False,
 ) -> Opened:
-    """What is found out of a table before its cells are read; see `table` for the arguments."""
-    text = delimited(path, delimiter, encoding)
+    """What is found out of a table before its cells are read; see `table` for the arguments.
+
+    Args:
+        held: see `evenodds.data.tables.delimited.delimited`.
+    """
+    text = delimited(path, delimiter, encoding, held)
     return Opened(text, *_header(text, header))
 
 
@@ -221,6 +229,9 @@ def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     columns, x, notes = typed(parsed, types, where)
     ends = [column.ends for column in columns]
     low, high = (tuple(side) for side in zip(*ends, strict=True))
+    if types.scale is not None:
+        wordy = [column for column in columns if column.form == "words"]
+        require_few_words([column.name for column in wordy], [len(column.levels) for column in wordy])
     knots = () if types.scale is None else Columns.of(x, types.scale, words=unordered(columns)).lines
     units = Units(low, high, "float64", columns=tuple(columns), knots=knots)
     report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)

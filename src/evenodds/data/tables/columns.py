@@ -1,12 +1,12 @@
 """The columns of a table: brought to a common scale and back, and the values that each of them may have.
 
-A column of words has no scale: it becomes one entry for each of its words, 1 for the one that is there and 0 for others.
+A column of words has no scale: it becomes one entry for each of its words, 1 for the one that is there, else 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +16,16 @@ from torch import Tensor
 
 from evenodds.data.tables.rows import Block
 from evenodds.errors import BadInput, unknown
+from evenodds.files.misfit import shortened
 
-__all__ = ["SCALES", "Columns", "Table"]
+__all__ = ["SCALES", "Columns", "Table", "require_few_words"]
 
 Table = NDArray[np.float64]
 """(N, D), NaN where a value is missing."""
 LARGEST = 1e150
 """Of numbers whose squares a float holds."""
+MOST_WORDS = 2_000
+"""Entries of all columns of words: rows that are looked up, and noise that draws words, have so many each."""
 NUMBER: Block = ((-math.inf, math.inf), False, 0)
 """A number without ends."""
 
@@ -127,6 +130,21 @@ class Columns:
 
 _NONE = (np.empty(0), np.empty(0))
 """The knots of a column of words."""
+
+
+def require_few_words(names: Sequence[str], sizes: Sequence[int]) -> None:
+    """BadInput where columns have more words than entries can be had for.
+
+    Args:
+        names: of the columns of words.
+        sizes: how many different words each has.
+    """
+    if sum(sizes) > MOST_WORDS:
+        most, name = max(zip(sizes, names, strict=True))
+        raise BadInput(
+            f"filling learns each word by itself, at most {MOST_WORDS:,} in all columns, got {sum(sizes):,}, of which "
+            f"column {shortened(name)} has {most:,}; leave that column out"
+        )
 
 
 def _standard(x: Table) -> tuple[Table, Table]:

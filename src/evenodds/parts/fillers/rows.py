@@ -63,7 +63,9 @@ class Generator(nn.Module):
         entries, columns = shape[0], len(row_blocks) or shape[0]
         self.shape, self.memory = (entries,), memory
         self.blocks = tuple(row_blocks)
-        self.neighbours = Neighbours(columns, memory, min(neighbours, memory), row_blocks=row_blocks) if memory else None
+        self.neighbours = (
+            Neighbours(columns, memory, min(neighbours, memory), row_blocks=row_blocks) if memory else None
+        )
         self.enter = nn.Linear((2 if memory else 1) * (entries + columns), width)
         self.trunk = nn.Sequential(*[Residual(width, dropout) for _ in range(depth)])
         self.centre = nn.Linear(width, entries)
@@ -128,9 +130,7 @@ class Neighbours(nn.Module):
     rows: Tensor
     """(n,) int64 the number of each row, increasing."""
 
-    def __init__(
-        self, columns: int, rows: int, count: int, kinds: int = 64, row_blocks: Sequence[Block] = ()
-    ) -> None:
+    def __init__(self, columns: int, rows: int, count: int, kinds: int = 64, row_blocks: Sequence[Block] = ()) -> None:
         super().__init__()
         kinds = min(kinds, columns)
         self.blocks = tuple(row_blocks)

@@ -3,8 +3,8 @@
 A fifth of all cells is hidden completely at random. Hidden words are filled with the likeliest one and hidden numbers
 with the mean of 32 fillings, beside the commonest word and the mean, ten nearest neighbours (words as one-hot columns,
 numbers scaled to deviation 1) and, for each column, gradient boosting on the others; both of scikit-learn. Draws are
-judged by the share of their words that are right, and by the logarithm of how often 32 of them are the truth; boosting by
-that of its probability of the truth.
+judged by the share of their words that are right, and by the logarithm of how often 32 of them are the truth;
+boosting by that of its probability of the truth.
 
 What results/imputation_words.json holds already is not done again.
 

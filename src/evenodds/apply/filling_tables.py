@@ -62,7 +62,7 @@ def fill_table(
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
     imputer = imputer_of(session)
-    strategy = strategy_of(strategy, n)
+    how = strategy_of(strategy, n)
     path = data_of(session.config, session.card, _ADVICE) if source is None else source
     folder, names, stale = _places(path, session.folder / "filled" if out is None else out, n)
     with locked(folder, "fill"):
@@ -70,8 +70,8 @@ def fill_table(
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
         table = _Table.read(path, session)
-        say(table.said(_HOW[strategy]))
-        made = table.written(_cells(table, imputer, n, strategy, seed))
+        say(table.said(_HOW[how]))
+        made = table.written(_cells(table, imputer, n, how, seed))
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -130,7 +130,7 @@ class _Table:
         _require_table(path)
         opened, cells = None, list[list[str]]()
         if path.suffix.lower() in TEXTS:
-            opened = open_table(path, *(options.get(name) for name in ("delimiter", "header", "encoding")), held=True)
+            opened = open_table(path, *_given(options), held=True)
             names = opened.columns
             require_columns(path.name, names, None, ())
             used = {name: "words" for name in wordy if name in names}
@@ -244,6 +244,11 @@ def _as_written(column: Column, cells: Iterable[str]) -> Column:
     digits = {len(found[1]) if (found := behind.search(cell)) else 0 for cell in cells}
     same = digits.pop() if len(digits) == 1 else 0
     return replace(column, decimals=same) if column.decimals < same <= MOST_DECIMALS else column
+
+
+def _given(options: Mapping[str, Any]) -> tuple[str | None, bool | None, str | None]:
+    """What a run's data were said to have: the delimiter, whether there is a header, and the encoding."""
+    return options.get("delimiter"), options.get("header"), options.get("encoding")
 
 
 def _require_table(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Empty cells of tables, filled by draws from all conditionals p(x_S | x_rest) of a row: multiple imputation.
 
-Numbers are drawn as the filler answers. Words are drawn by its probabilities of them, whose cost is the cross-entropy of
-hidden words beside the scores of hidden numbers, as Yoon et al. (2018, section 4, L_M) have a cost for either kind.
+Numbers are drawn as the filler answers. Words are drawn by its probabilities of them, whose cost is the cross-entropy
+of hidden words beside the scores of hidden numbers, as Yoon et al. (2018, section 4, L_M) have a cost for either kind.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Impute(Fill):
         logits = drawing.logits(hand["x"] * hand["mask"], hand["mask"], z, **generator.beside)
         fillings = generator.within(completed(hand["x"], hand["mask"], drawing.drawn(logits, z)))
         log_shares = drawing.entries(z).log_shares(logits)
-        cost = _cross_entropy(log_shares.unflatten(0, many), hand["x"], hand["hidden"], drawing.entries(z))
-        return fillings.unflatten(0, many), {"words": self.words * cost.mean()}
+        cost = _cross_entropy(log_shares.view(*many, -1), hand["x"], hand["hidden"], drawing.entries(z))
+        return fillings.view(*many, -1), {"words": self.words * cost.mean()}
 
     def _scored(self, fillings: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The joint score of all that is hidden, in which two words are as far apart as two numbers, and the others of

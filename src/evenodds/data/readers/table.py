@@ -231,12 +231,23 @@ def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     low, high = (tuple(side) for side in zip(*ends, strict=True))
     if types.scale is not None:
         wordy = [column for column in columns if column.form == "words"]
-        require_few_words([column.name for column in wordy], [len(column.levels) for column in wordy])
+        called, sizes = [column.name for column in wordy], [len(column.levels) for column in wordy]
+        require_few_words(called, sizes, lambda name: f"leave that column out: {type_setting(name, 'none')}")
+        notes = [*notes, *_perhaps_empty(wordy)]
     knots = () if types.scale is None else Columns.of(x, types.scale, words=unordered(columns)).lines
     units = Units(low, high, "float64", columns=tuple(columns), knots=knots)
     report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)
     names = tuple(column.name for column in columns)
     return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
+
+
+def _perhaps_empty(columns: Sequence[Column]) -> list[str]:
+    """That words may stand for empty cells, which are then not filled, if some look so."""
+    found = {column.name: [repr(word) for word in column.words if is_empty(word)] for column in columns}
+    words = sorted({word for some in found.values() for word in some})
+    names = [name for name, some in found.items() if some]
+    said = f"Took {some_names(words, 3)} for words in {{}}, which are not filled: {{}}; where they say that nothing is "
+    return listed(f"{said}known, empty these cells.", names, what="column") if names else []
 
 
 def _plain(parsed: Mapping[str, Parsed], where: str) -> Dataset:

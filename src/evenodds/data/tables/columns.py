@@ -132,18 +132,21 @@ _NONE = (np.empty(0), np.empty(0))
 """The knots of a column of words."""
 
 
-def require_few_words(names: Sequence[str], sizes: Sequence[int]) -> None:
+def require_few_words(
+    names: Sequence[str], sizes: Sequence[int], advice: Callable[[str], str] = lambda name: "leave that column out"
+) -> None:
     """BadInput where columns have more words than entries can be had for.
 
     Args:
         names: of the columns of words.
         sizes: how many different words each has.
+        advice: what to do with the column of that name.
     """
     if sum(sizes) > MOST_WORDS:
         most, name = max(zip(sizes, names, strict=True))
         raise BadInput(
             f"filling learns each word by itself, at most {MOST_WORDS:,} in all columns, got {sum(sizes):,}, of which "
-            f"column {shortened(name)} has {most:,}; leave that column out"
+            f"column {shortened(name)} has {most:,}; {advice(name)}"
         )
 
 

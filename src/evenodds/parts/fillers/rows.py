@@ -29,8 +29,9 @@ LEAST_SHARE = 0.01
 class Generator(nn.Module):
     """(x (N, E), mask (N, E), z (K N, latent), row (N,) or None) -> (K N, E): K fillings of each row.
 
-    Columns are best scaled to mean 0 and deviation 1. Of a column of words the answer is a logit for each. A first part, without z, says where the fillings have their
-    centre; a second one, which z enters, how they spread. So K fillings cost much less than K times one.
+    Columns are best scaled to mean 0 and deviation 1. Of a column of words the answer is a logit for each. A first
+    part, without z, says where the fillings have their centre; a second one, which z enters, how they spread. So K
+    fillings cost much less than K times one.
 
     Args:
         latent: length of z.

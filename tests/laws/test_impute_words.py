@@ -93,7 +93,5 @@ def test_columns_go_to_entries_and_back() -> None:
 
 def test_too_many_words_are_refused() -> None:
     x = np.stack([np.arange(2001.0), np.zeros(2001)], 1)
-    with pytest.raises(
-        BadInput, match=r"got 2,001, of which column '1' has 2,001; leave"
-    ):
+    with pytest.raises(BadInput, match=r"got 2,001, of which column '1' has 2,001; leave"):
         fit(x, Settings(rows=256), words=[0])

@@ -19,6 +19,7 @@ from PIL import Image
 
 import evenodds
 from evenodds.apply.density_ratio import calibration
+from evenodds.apply.filling_frames import fill_frame
 from evenodds.cli import main
 from evenodds.cli.app import setting_values
 from evenodds.data import cache
@@ -382,3 +383,13 @@ def test_copies_are_looked_for_among_what_another_run_was_trained_on(tmp_path: P
     np.save(y, x)
     told("of before with --train", refused(lambda: evaluate(x[100:200], **judged, train=str(run))))
     assert evaluate(x[100:200], **judged, train=x[:200])["memorisation"]["n_train"] == 200
+
+
+@on("a data frame of pandas is filled, got {}")
+def test_a_run_fills_data_frames_whose_columns_have_names() -> None:
+    pandas = pytest.importorskip("pandas")
+    session = evenodds.load(Path(__file__).resolve().parents[1] / "fixtures/old_layout/fill", device="cpu")
+    x = [[44, "Köln", "1880,50 €", "mid"], [None, "Köln", None, None]]
+    told("a data frame of pandas is filled, got {}", refused(lambda: fill_frame(session, x)))
+    filled = fill_frame(session, pandas.DataFrame(x, columns=session.card.columns))
+    assert not filled.isna().any(axis=None)

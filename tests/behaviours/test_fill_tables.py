@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import torch
 
 import evenodds
+from evenodds.apply.filling_frames import fill_frame
 from evenodds.apply.filling_tables import fill_table
 from evenodds.apply.imputer import imputer_of
 from evenodds.cli import main
+from evenodds.data.readers.gaps import gaps
 from evenodds.data.readers.table import parsed_table
 from evenodds.data.tables.delimited import delimited
 from evenodds.data.tables.rewriting import with_cells
@@ -21,6 +24,7 @@ from evenodds.data.tables.rows import Column
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.export.graphs import possible
+from evenodds.files.regular import open_regular
 from evenodds.runs.session import Session
 from evenodds.server.offers import Offers
 from tests.short import AT_THE_END
@@ -245,9 +249,66 @@ def test_settings_alone_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_arrays_and_frames_are_filled_by_the_estimator(tmp_path: Path) -> None:
+def test_arrays_are_filled_by_the_estimator(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="GANImputer"):
         evenodds.fit(np.random.default_rng(0).normal(size=(20, 3)), "fill-table", out=tmp_path / "run")
+
+
+def test_a_data_frame_is_learned_from_and_filled_with_its_types(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    age = np.random.default_rng(0).integers(20, 90, 60)
+    frame = pandas.DataFrame(
+        {"age": age * 1.0, "city": np.where(age > 50, "Köln", "Bonn"), "n": pandas.array(age, dtype="Int64"),
+         "when": pandas.to_datetime("2021-01-01") + pandas.to_timedelta(age, "D"),
+         "old": pandas.Categorical(np.where(age > 60, "yes", "no"))}, index=range(100, 160),
+    )  # fmt: skip
+    whole = frame.copy()
+    for k in range(5):
+        frame.iloc[k, k] = None
+    frame.iloc[9] = [None] * 5
+    session = evenodds.fit(frame, "fill-table", out=tmp_path / "run", images=256, watch="off", **SMALL)
+    given = frame[["old", "when", "n", "city", "age"]].assign(more="x")
+    given.loc[104, "city"] = ""
+    for filled in (fill_frame(session, given), fill_frame(session, given, "draw", seed=1)):
+        assert list(filled.columns) == list(given.columns)
+        assert (filled.dtypes == given.dtypes).all()
+        assert (filled.index == given.index).all()
+        empty = given.isna() | (given == "")
+        stays = ~empty | (filled.index == 109)[:, None]
+        assert filled.where(stays).equals(given.where(stays)), "what is there, and a row of which nothing is known"
+        assert not filled.drop(index=109).isna().any(axis=None)
+        assert filled.loc[104, "city"] in ("Köln", "Bonn")
+    assert fill_frame(session, whole).equals(whole)
+    assert evaluate(session, data=frame).score("hidden_right") is not None
+    with pytest.raises(BadInput, match="other columns than the run has learned: 'n' is missing"):
+        fill_frame(session, given.drop(columns="n"))
+    with pytest.raises(BadInput, match=r"got ndarray; name its columns.*DataFrame\(x, columns=session.card.columns\)"):
+        fill_frame(session, given.to_numpy())
+    again = evenodds.resume(tmp_path / "run", settings={"images": 320}, data=frame)
+    assert again.card.row_blocks == session.card.row_blocks
+
+
+def test_a_table_is_read_once(session: Session, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def counted(path: Path) -> BinaryIO:
+        opened.append(path)
+        return open_regular(path)
+
+    monkeypatch.setattr("evenodds.data.tables.delimited.open_regular", counted)
+    fill_table(session, home / "patients.csv", tmp_path / "filled.csv")
+    assert opened == [home / "patients.csv"]
+
+
+def test_columns_of_too_many_words_and_words_that_may_be_gaps_are_said(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    lines = [f"P{k},{'NA' if k % 9 == 0 else 'ab'[k % 2]},{k % 7}" for k in range(2100)]
+    table.write_text("\n".join(["id,word,n", *lines]))
+    report = gaps(table).report
+    assert any("Took 'NA' for words in 1 column, which are not filled: word" in line for line in report)
+    assert any("2,100 different words in 2,100 rows are identifiers" in line for line in report)
+    with pytest.raises(BadInput, match=r"column 'id' has 2,100; leave that column out: data\.types=id:none"):
+        gaps(table, types="id:words")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

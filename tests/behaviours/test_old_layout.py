@@ -18,6 +18,8 @@ from safetensors.numpy import load_file
 from sklearn.exceptions import InconsistentVersionWarning
 
 import evenodds
+from evenodds.apply.filling_tables import fill_table
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.find import find
 from evenodds.runs.moved import MOVED, current
 
@@ -47,6 +49,15 @@ def test_an_old_run_folder_gives_its_samples(name: str, monkeypatch: pytest.Monk
     monkeypatch.chdir(OLD)  # the table's data is named relative to it
     samples = evenodds.load(name).sample(2, seed=1)
     assert np.asarray(samples, float) == pytest.approx(np.asarray(SAMPLES[name]), abs=1e-3)
+
+
+def test_an_old_run_fills_words_as_then(tmp_path: Path) -> None:
+    """Words were numbers in the order of the alphabet to those that filled tables."""
+    session = evenodds.load(OLD / "fill", device="cpu")
+    assert session.card.row_blocks == ()
+    (filled,) = fill_table(session, OLD / "fill.csv", tmp_path / "fill.csv")
+    assert filled.read_bytes() == (OLD / "expected" / "fill.csv").read_bytes()
+    assert evaluate(session, data=OLD / "fill.csv").score("hidden_right") is not None
 
 
 def test_an_old_run_folder_resumes_to_the_weights_of_then(tmp_path: Path) -> None:

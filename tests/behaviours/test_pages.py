@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
@@ -324,7 +325,7 @@ INPUTS: dict[str, Callable[[], dict[str, Any]]] = {
     "estimators.md": lambda: {"X": labelled()[0], "y": labelled()[1]},
     "features.md": lambda: {"x": torch.rand(3, 3, 32, 32) * 2 - 1},
     "few-labels.md": lambda: dict(zip("xy", labelled(), strict=True)),
-    "fill.md": lambda: {"x": np.where(np.random.default_rng(1).random((40, 3)) < 0.1, np.nan, labelled()[0])},
+    "fill.md": lambda: {"x": gaps(), "frame": pandas.DataFrame(gaps(), columns=["a", "b", "c"])},
     "images.md": lambda: {"evenodds": evenodds, "source": torch.rand(1, 3, 24, 24) * 2 - 1},
 }
 """What the blocks of a page are given: arrays of the reader's own."""
@@ -346,6 +347,11 @@ def labelled() -> tuple[Any, Any]:
     """A table (40, 3), and the classes of its rows."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+
+
+def gaps() -> Any:
+    """A table (40, 3) of which some cells are empty."""
+    return np.where(np.random.default_rng(1).random((40, 3)) < 0.1, np.nan, labelled()[0])
 
 
 @pytest.fixture(scope="module")

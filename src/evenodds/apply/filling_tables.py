@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evenodds.apply.filling_frames import require_learned
 from evenodds.apply.imputer import Imputer, imputer_of
+from evenodds.apply.strategies import DRAWS, Strategy, strategy_of
 from evenodds.data.readers.frames import parsed_frame, read_frame
 from evenodds.data.readers.gaps import READS
 from evenodds.data.readers.table import READS as TEXTS
@@ -30,11 +32,7 @@ from evenodds.files.text import csv_text
 from evenodds.runs.run_data import data_of
 from evenodds.runs.session import Session
 
-__all__ = ["Strategy", "fill_table"]
-
-Strategy = Literal["mean", "draw"]
-DRAWS = 64
-"""Fillings of which a mean is taken."""
+__all__ = ["fill_table"]
 
 
 def fill_table(
@@ -53,7 +51,7 @@ def fill_table(
         out: a folder, or the file of a single filling; None for `filled` in the run's folder. Text stays as it is but
             for the cells that are filled; what is no text is written as CSV.
         n: how many fillings.
-        strategy: "mean", the mean of 64 draws, which errs least (of words the one that is drawn most often), spelled as
+        strategy: "mean", the mean of 64 draws, which errs least (of words the likeliest one), spelled as
             its column is; or "draw", which keeps the spread of columns. None: the mean of one filling, else draws.
         seed: the same one gives the same fillings; the first of more draws are those of fewer.
         say: told what was found and done.
@@ -64,11 +62,7 @@ def fill_table(
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
     imputer = imputer_of(session)
-    if n < 1:
-        raise BadInput(f"n must be at least 1, got {n}")
-    strategy = strategy or ("mean" if n == 1 else "draw")
-    if strategy == "mean" and n > 1:
-        raise BadInput("there is one mean; leave -n out, or draw several fillings with --strategy draw")
+    how = strategy_of(strategy, n)
     path = data_of(session.config, session.card, _ADVICE) if source is None else source
     folder, names, stale = _places(path, session.folder / "filled" if out is None else out, n)
     with locked(folder, "fill"):
@@ -76,8 +70,8 @@ def fill_table(
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
         table = _Table.read(path, session)
-        say(table.said(_HOW[strategy]))
-        made = table.written(_cells(table, imputer, n, strategy, seed))
+        say(table.said(_HOW[how]))
+        made = table.written(_cells(table, imputer, n, how, seed))
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -86,7 +80,7 @@ def fill_table(
     return [folder / name for name in names]
 
 
-_HOW = {"mean": f"the mean of {DRAWS} draws (words: the commonest)", "draw": "draws"}
+_HOW = {"mean": f"the mean of {DRAWS} draws (words: the likeliest)", "draw": "draws"}
 _ADVICE = "name a table with the same columns: evenodds fill RUN TABLE.csv"
 
 
@@ -136,17 +130,17 @@ class _Table:
         _require_table(path)
         opened, cells = None, list[list[str]]()
         if path.suffix.lower() in TEXTS:
-            opened = open_table(path, *(options.get(name) for name in ("delimiter", "header", "encoding")))
+            opened = open_table(path, *_given(options), held=True)
             names = opened.columns
             require_columns(path.name, names, None, ())
             used = {name: "words" for name in wordy if name in names}
             unused = {name: "none" for name in names if name not in session.card.columns}
-            _require_columns(path, columns, names)
+            require_learned(path.name, columns, names)
             parsed = parsed_cells(opened, Types(by_name={**used, **unused}), like=columns)[0]
         else:
             frame = read_frame(path, options.get("sheet", 0))
             names = [str(name) for name in frame.columns]
-            _require_columns(path, columns, names)
+            require_learned(path.name, columns, names)
             parsed = parsed_frame(frame, Types(by_name=dict.fromkeys(wordy, "words")), columns)
             cells = _texts(frame, names, columns, parsed)
         try:
@@ -214,17 +208,14 @@ class _Table:
         return made
 
 
-def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: int) -> list[Cells]:
+def _cells(table: _Table, imputer: Imputer, n: int, strategy: str, seed: int) -> list[Cells]:
     """The text of the cells that are filled, for each filling."""
-    words = unordered(table.columns)
-    fillings = (
-        imputer.impute(table.x, n, seed) if strategy == "draw" else imputer.mean(table.x, DRAWS, seed, words)[None]
-    )
+    fillings = imputer.fillings(table.x, n, strategy, seed, unordered(table.columns))
     many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
     for k, column in enumerate(table.spelled()):
         rows = table.to_fill[:, k].nonzero()[0]
         for cells, filling in zip(many, fillings, strict=True):
-            values = filling[rows, k] if column.form not in ("number", "words") else column.rounded(filling[rows, k])
+            values = column.rounded(filling[rows, k]) if column.form in ("number", "words") else filling[rows, k]
             for row, value in zip(rows.tolist(), values.tolist(), strict=True):
                 cells[row, table.places[k]] = column.text(value)
     return list(many)
@@ -255,6 +246,11 @@ def _as_written(column: Column, cells: Iterable[str]) -> Column:
     return replace(column, decimals=same) if column.decimals < same <= MOST_DECIMALS else column
 
 
+def _given(options: Mapping[str, Any]) -> tuple[str | None, bool | None, str | None]:
+    """What a run's data were said to have: the delimiter, whether there is a header, and the encoding."""
+    return options.get("delimiter"), options.get("header"), options.get("encoding")
+
+
 def _require_table(path: Path) -> None:
     """BadInput where there is no table of a kind that is read."""
     if not path.exists():
@@ -263,13 +259,3 @@ def _require_table(path: Path) -> None:
         raise NotRegular(path, reason)
     if path.is_dir() or path.suffix.lower() not in READS:
         raise BadInput(f"{path} is no table ({', '.join(READS)}), and this run fills tables; name one")
-
-
-def _require_columns(path: Path, columns: Sequence[Column], names: Sequence[str]) -> None:
-    """BadInput where columns of the run are missing."""
-    missing = [shortened(column.name) for column in columns if column.name not in names]
-    if missing:
-        raise BadInput(
-            f"{path.name} has other columns than the run has learned: {some_names(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing; name columns as in its table"
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -11,14 +11,16 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from evenodds.apply.strategies import DRAWS
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.gaps import FEW
-from evenodds.data.tables.columns import Columns, Table
+from evenodds.data.tables.columns import Columns, Table, require_few_words
 from evenodds.data.tables.rows import fitted
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
+from evenodds.parts.choosing import Block, choices_in
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
 from evenodds.runs.assembly import Run
@@ -98,43 +100,61 @@ class Imputer:
             draws; the first of more draws are those of fewer. What a row gets does not depend on the other rows.
         """
         table = _table(x, len(self.columns.low))
-        completed = self.columns.allowed(self._draws(table, draws, seed))
+        completed = self.columns.allowed(self._draws(table, draws, seed)[0])
         return np.asarray(np.where(np.isnan(table), completed, table))
 
-    def mean(self, x: ArrayLike, draws: int = 64, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
+    def mean(self, x: ArrayLike, draws: int = DRAWS, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
         """(N, D): x where observed, and elsewhere the mean of many fillings, which has the least squared error.
 
-        A mean need not be a value that occurs: it is kept within the observed range of its column alone.
+        A mean need not be a value that occurs: it is kept within the observed range of its column alone. Of a column of
+        words it is the likeliest one.
 
         Args:
-            unordered: the columns whose numbers stand for words: they get what is drawn most often.
+            unordered: columns whose numbers stand for words, in a filler that was made to take them for numbers: they
+                get what is drawn most often.
         """
         table = _table(x, len(self.columns.low))
-        drawn = self._draws(table, draws, seed)
+        drawn, shares = self._draws(table, draws, seed)
         means = np.clip(drawn.mean(0), self.columns.low, self.columns.high)
-        if len(unordered):
-            means[:, unordered] = commonest(self.columns.allowed(drawn)[:, :, unordered])
+        words = self.columns.words
+        if others := [k for k in unordered if k not in words]:
+            means[:, others] = commonest(self.columns.allowed(drawn)[:, :, others])
+        if words:
+            means[:, words] = self.columns.likeliest(shares)
         return np.asarray(np.where(np.isnan(table), means, table))
 
-    def _draws(self, table: Table, draws: int, seed: int, batch: int = 512) -> Table:
-        """(draws, N, D) in the columns' own units."""
+    def fillings(self, x: ArrayLike, n: int, strategy: str, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
+        """(n, N, D): the mean, of which there is one, or n draws; see `evenodds.apply.strategies`."""
+        return self.impute(x, n, seed) if strategy == "draw" else self.mean(x, DRAWS, seed, unordered)[None]
+
+    def _draws(self, table: Table, draws: int, seed: int, batch: int = 512) -> tuple[Table, Table]:
+        """(draws, N, D) in the columns' own units; and (N, C), the probabilities of all words of columns of words."""
         if draws < 1:
             raise BadInput(f"imputing needs draws >= 1, got {draws}")
-        common = self.columns.to_common(table)
+        common, places, size = self.columns.to_common(table), _places(table), self.task.prior.size
         rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in range(draws)]
-        pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs], 1)
-        rows = zip(torch.split(common, batch), torch.split(_places(table), batch), strict=True)
-        return self.columns.to_units(torch.cat([self._fill(x, pools[at]) for x, at in rows], 1))
+        parts, sums = [], []
+        at_once = max(1, ROOM // (POOL * size))
+        for k in range(0, draws, at_once):
+            pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs[k : k + at_once]], 1)
+            rows = zip(torch.split(common, batch), torch.split(places, batch), strict=True)
+            made = [self._fill(x, pools[at]) for x, at in rows]
+            parts.append(np.concatenate([self.columns.to_units(x) for x, _ in made], 1))
+            sums.append(pools.shape[1] * np.concatenate([shares.double().numpy() for _, shares in made]))
+        return np.concatenate(parts), np.sum(sums, 0) / draws
 
-    def _fill(self, x: Tensor, z: Tensor) -> Tensor:
-        """(n, D), (n, K, latent) -> (K, n, D)."""
+    def _fill(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, E), (n, K, latent) -> (K, n, E), (n, C)."""
         # A row's own place in the memory is not needed: it has nothing there that the row has not.
         request = {"x": x, "mask": (~x.isnan()).float(), "z": z, "row": torch.full((len(x),), -1)}
         place = next(self.generator.parameters()).device
         answer = self.task.answer({"generator": self.generator}, {name: one.to(place) for name, one in request.items()})
-        return answer["x"].cpu().transpose(0, 1)
+        shares = answer["shares"].cpu() if "shares" in answer else x[:, :0]
+        return answer["x"].cpu().transpose(0, 1), shares
 
 
+ROOM = 2**26
+"""Numbers of z that are drawn at once."""
 POOL = 4096
 """Draws of z for each filling; each row takes one by what it holds, so that it gets the same alone and among others."""
 
@@ -156,6 +176,7 @@ def fit(
     settings: Settings | None = None,
     seed: int = 0,
     listeners: Sequence[Listener] = (),
+    words: Collection[int] = (),
 ) -> Imputer:
     """Trains a filler on the observed values of a table, as `evenodds train fill-table` does.
 
@@ -164,12 +185,13 @@ def fit(
         settings: how; the defaults where None.
         seed: of the start and of all draws; the same seed gives the same filler on the same machine's CPU.
         listeners: such as one that shows how far the training is.
+        words: the columns whose numbers stand for words, and have no order.
     """
     settings = settings or Settings()
     table = _table(x)
     if len(table) < 2 or np.isnan(table).all(0).any():
         raise BadInput("imputing needs 2 rows and an observed value in each column; leave empty columns out")
-    run = Run(_config(settings, len(table), seed), _dataset(table, settings))
+    run = Run(_config(settings, len(table), seed), _dataset(table, settings, words))
     every = [*run.listeners.values(), *listeners]
     train(run.game, run.feed, run.learner, run.engine, images=run.config.images, seed=seed, listeners=every)
     assert isinstance(run.task, Impute)
@@ -183,9 +205,13 @@ def imputer_of(session: Session) -> Imputer:
     return Imputer(session.card.units.common, session.task, session.players["generator"])
 
 
-def task_at_work(latent: int = LATENT) -> Impute:
-    """The task of a filler that learns no more."""
-    return Impute(Normal(latent), Contest(non_saturating))
+def task_at_work(latent: int = LATENT, blocks: tuple[Block, ...] = ()) -> Impute:
+    """The task of a filler that learns no more.
+
+    Args:
+        blocks: of its columns; see evenodds.data.tables.columns.Columns.blocks.
+    """
+    return Impute(Normal(latent + choices_in(blocks)), Contest(non_saturating), blocks=blocks)
 
 
 def _config(s: Settings, rows: int, seed: int) -> Config:
@@ -213,12 +239,14 @@ def _config(s: Settings, rows: int, seed: int) -> Config:
     )
 
 
-def _dataset(table: Table, settings: Settings) -> Dataset:
+def _dataset(table: Table, settings: Settings, words: Collection[int]) -> Dataset:
     """The rows of an array (N, D) as data whose empty cells are to be filled."""
-    knots = Columns.of(table, settings.scale).lines
-    columns = tuple(fitted(f"column {k}", x, few=settings.few) for k, x in enumerate(table.T, 1))
+    learned = Columns.of(table, settings.scale, words=words)
+    require_few_words([f"{k + 1}" for k in learned.words], [learned.widths[k] for k in learned.words])
+    few = [len(table) if k in words else settings.few for k in range(table.shape[1])]
+    columns = tuple(fitted(f"column {k}", x, few=few[k - 1]) for k, x in enumerate(table.T, 1))
     low, high = zip(*(column.ends for column in columns), strict=True)
-    units = Units(low, high, "float64", columns=columns, knots=knots)
+    units = Units(low, high, "float64", columns=columns, knots=learned.lines)
     names = tuple(column.name for column in columns)
     return Dataset(torch.tensor(table), units, columns=names, kind="table")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
+from evenodds.apply.strategies import Strategy
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, app
 from evenodds.cli.convert import Again
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fill"]
 
-Strategy = Literal["mean", "draw"]
 IMAGES = 4
 """Fillings of an image, where nothing else is asked for."""
 
@@ -59,7 +59,7 @@ def fill(
     n
         How many different fillings [default: 1 of a table, 4 of an image].
     strategy
-        Of a table: mean, which errs least (the mean of 64 draws; of words the one that is drawn most often); or draw,
+        Of a table: mean, which errs least (the mean of 64 draws; of words the likeliest); or draw,
         which keeps the spread of columns and how they hang together [default: mean of one filling, draw of several].
     seed
         The same seed gives the same fillings.

@@ -26,6 +26,7 @@ from evenodds.data.folders.archives import is_archive
 from evenodds.data.part_names import SAMPLES, label_column
 from evenodds.data.readers.arrays import from_array, read_arrays
 from evenodds.data.readers.frames import frames, from_frame, is_frame, parsed_frame
+from evenodds.data.readers.gaps import frame_gaps
 from evenodds.data.readers.held import parts_of
 from evenodds.data.readers.packed import packed
 from evenodds.data.readers.table import READS as TEXT_TABLES
@@ -293,6 +294,8 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if layout != "images" and layout not in LAYOUTS:
         raise unknown("layout", layout, ["images", *LAYOUTS])
     readers = READERS if layout == "images" else LAYOUTS[layout]
+    if layout == "gaps" and is_frame(source):
+        return frame_gaps, (source,)
     if layout != "images" and (not isinstance(source, str | os.PathLike) or str(source) in SOURCES):
         what = str(source) if isinstance(source, str | os.PathLike) else "an array"
         if layout == "gaps":

@@ -47,7 +47,7 @@ class Units:
     knots: tuple[Knots, ...] = ()
     """Of a table whose empty cells are to be filled: for each column, increasing numbers and where they lie for
     players, which see one number for each column, NaN of an empty cell. Between them, and beyond the ends, the map is
-    linear."""
+    linear. None of either for a column of words, of which players see one number for each word."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
@@ -60,7 +60,7 @@ class Units:
             raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
         if bool(self.columns) != (self.dtype == "float64") or len(self.columns) not in (0, len(self.low)):
             raise BadInput(f"units of float64 need a column for each of {len(self.low)} ranges, others none")
-        if self.knots and (len(self.knots) != len(self.columns) or not all(map(_is_map, self.knots))):
+        if self.knots and (len(self.knots) != len(self.columns) or not all(map(_fits, self.knots, self.columns))):
             raise BadInput(f"units of {len(self.columns)} columns need as many increasing maps through knots, or none")
         most = SQUARED if self.knots else LARGEST
         for low, high in zip(self.low, self.high, strict=True):
@@ -83,7 +83,8 @@ class Units:
     def to_model(self, x: Tensor) -> Tensor:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
 
-        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`; with empty cells to fill (N, D).
+        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`; with empty cells to fill, see
+        `evenodds.data.tables.columns`, NaN where they are empty.
         """
         if self.knots:
             return self.common.to_common(x.double().cpu().numpy()).to(x.device)
@@ -125,11 +126,13 @@ class Units:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """What a generator needs to know of the columns of a table; empty where it needs nothing."""
-        return () if self.knots else tuple(column.block for column in self.columns)
+        return self.common.blocks if self.knots else tuple(column.block for column in self.columns)
 
     def seen(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of an item as players see it, by its own."""
-        return (sum(column.width for column in self.columns),) if self.columns and not self.knots else tuple(shape)
+        if self.knots:
+            return (sum(self.common.widths),)
+        return (sum(column.width for column in self.columns),) if self.columns else tuple(shape)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""
@@ -147,9 +150,11 @@ class Units:
         return _along_channels(middle, x.ndim, x.device), _along_channels(half, x.ndim, x.device)
 
 
-def _is_map(knots: Knots) -> bool:
-    """Whether numbers and their places both increase, and there are two of them at least."""
+def _fits(knots: Knots, column: Column) -> bool:
+    """Whether numbers and their places both increase, and there are two of them at least; or none, of levels alone."""
     values, places = knots
+    if not values and not places:
+        return not column.knots
     return len(values) == len(places) >= 2 and all(a < b for ends in knots for a, b in pairwise(ends))
 
 

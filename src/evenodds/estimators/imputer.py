@@ -9,15 +9,14 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.apply.imputer import Imputer, Settings, fit, task_at_work
-from evenodds.errors import BadInput, unknown
+from evenodds.apply.strategies import DRAWS, strategy_of
+from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array, check_counts, seed_of, validated
 from evenodds.estimators.rows import Rows, needs_rows
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import PrintProgress
 
 __all__ = ["GANImputer"]
-
-STRATEGIES = ("mean", "draw")
 
 
 class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,7 +27,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
     Args:
         strategy: what `transform` gives: "mean", the mean of `n_draws` fillings, which has the least squared error (of
-            words the one that is drawn most often); or "draw", one filling, which keeps the spread of the columns and
+            words the likeliest one); or "draw", one filling, which keeps the spread of the columns and
             how they hang together.
         n_draws: fillings that the mean is taken of.
         rows: shown in training; None for 60 times the table, within [20,000, 200,000].
@@ -47,7 +46,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         self,
         *,
         strategy: str = "mean",
-        n_draws: int = 64,
+        n_draws: int = DRAWS,
         rows: int | None = None,
         batch_size: int = 256,
         scale: str = "standard",
@@ -72,8 +71,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         Args:
             X: (N, D) numbers, NaN where missing; or a data frame.
         """
-        if self.strategy not in STRATEGIES:
-            raise unknown("strategy", self.strategy, STRATEGIES)
+        strategy_of(self.strategy, 1)
         check_counts(rows=self.rows, batch_size=self.batch_size, n_draws=self.n_draws)
         self.rows_ = Rows.of(X) if needs_rows(X) else None
         X = self._numbers(X, reset=True, ensure_min_samples=2)
@@ -81,7 +79,8 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
             raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
         seed = seed_of(self.random_state)
         settings = self._settings(len(X))
-        fitted = fit(X, settings, seed, [PrintProgress()] if self.verbose else [])
+        words = [] if self._rows is None else self._rows.unordered
+        fitted = fit(X, settings, seed, [PrintProgress()] if self.verbose else [], words)
         self.columns_, self.seed_ = fitted.columns, seed
         self.filler_ = StoredNetwork(fitted.generator, self._arguments(settings))
         return self
@@ -140,15 +139,16 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
     def _arguments(self, settings: Settings) -> dict[str, Any]:
         return {
             "latent": settings.latent,
-            "shape": (self.n_features_in_,),
+            "shape": (sum(self.columns_.widths),),
             "width": settings.width,
             "depth": settings.depth,
             "dropout": settings.dropout,
             "memory": settings.memory,
             "neighbours": settings.neighbours,
+            "row_blocks": self.columns_.blocks,
         }
 
     def _ready(self, X: Any) -> tuple[Array, Imputer]:
         check_is_fitted(self)
         X = self._numbers(X, reset=False)
-        return X, Imputer(self.columns_, task_at_work(), self.filler_.module)
+        return X, Imputer(self.columns_, task_at_work(blocks=self.columns_.blocks), self.filler_.module)

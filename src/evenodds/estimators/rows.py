@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evenodds.data.readers.frames import Like, as_frame, is_frame, parsed_frame
+from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_frame, with_decimals
 from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, placed, typed
 from evenodds.errors import BadInput
@@ -60,21 +60,8 @@ class Rows:
 
     def filled(self, frame: Any, x: Values) -> Any:
         """A data frame whose empty cells have the values of numbers (N, D); all others stay as they are."""
-        made = self.frame(x)
-        names = [column.name for column in self.columns]
-        columns = {}
-        for k, name in enumerate(frame.columns):
-            column, other = frame.iloc[:, k].copy(), made.iloc[:, names.index(str(name))]
-            empty = column.isna().to_numpy()
-            if empty.any():
-                column[empty] = other.to_numpy()[empty]
-            columns[name] = column
-        return type(frame)(columns, index=frame.index, columns=frame.columns)
+        return completed(frame, self.frame(x))
 
     def frame(self, x: Values) -> Any:
         """Numbers (N, D) as a data frame like the one of `of`; decimals are those of its columns."""
-        rounded = [
-            x[:, k] if column.decimals is None else x[:, k].round(column.decimals)
-            for k, column in enumerate(self.columns)
-        ]
-        return as_frame(self.columns, np.stack(rounded, 1), self.like)
+        return as_frame(self.columns, with_decimals(self.columns, x), self.like)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def judged(
             "images_seen": session.images, "seed": seed,
         },
         "reference": {
-            "path": str(data or (config.name if config is not None else "")), "kind": every.kind,
+            "path": str(data) if isinstance(data, str | Path) else config.name if config is not None else "",
+            "kind": every.kind,
             "shape": list(every.x.shape[1:]), "items": len(cells.truth), "role": "held-out rows of the run",
         },
         "fingerprint": {

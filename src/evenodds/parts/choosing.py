@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from evenodds.parts.exporting import log_ndtr, searchsorted
 
-__all__ = ["Block", "ChoosingGenerator", "choices_in", "order_of", "starts_of"]
+__all__ = ["Block", "ChoosingGenerator", "choices_in", "in_rows", "log_shares", "order_of", "picked", "starts_of"]
 
 Block = tuple[tuple[float, ...], bool, int]
 """A column of a table: the scores that its amount may have, in order (empty of choices alone); whether it has no
@@ -83,14 +83,9 @@ class ChoosingGenerator(nn.Module):
 
     def _keep_choices(self, blocks: Sequence[Block], choices: Sequence[tuple[int, int]]) -> None:
         """The places of choices, also in a row for each block, and of each amount the choice that says it is one."""
-        sizes = [size for _, size in choices]
-        longest = max(sizes, default=1)
-        padded = torch.full((len(choices), longest), self.noise)  # the last column, behind all choices, is none
-        for k, size in enumerate(sizes):
-            padded[k, :size] = torch.arange(sum(sizes[:k]), sum(sizes[: k + 1]))
+        padded, inside = in_rows([size for _, size in choices])
         self._keep("padded", padded)
-        inside = [k * longest + j for k, size in enumerate(sizes) for j in range(size)]
-        self._keep("inside", torch.tensor(inside, dtype=torch.int64))
+        self._keep("inside", inside)
         self._keep("places", torch.tensor([at + k for at, size in choices for k in range(size)], dtype=torch.int64))
         gate, seen = [], 0
         for scores, _, size in blocks:
@@ -114,17 +109,7 @@ class ChoosingGenerator(nn.Module):
         """(N, choices): 1 where a choice is taken, with the gradients of a softmax."""
         if not self.noise:
             return y[:, :0]
-        gumbel = -(-log_ndtr(noise.float())).log()
-        noisy = y.index_select(1, self.places).float() + gumbel
-        noisy = torch.cat([noisy, noisy.new_full((len(y), 1), -torch.inf)], 1).index_select(1, self.padded.flatten())
-        noisy = noisy.view(len(y), *self.padded.shape)
-        shares = (noisy / self.temperature).softmax(2)
-        with torch.no_grad():
-            correction = -shares
-            correction.scatter_add_(
-                2, noisy.argmax(2, keepdim=True), correction.new_ones(1).expand(*shares.shape[:2], 1)
-            )
-        return (shares + correction).flatten(1).index_select(1, self.inside)
+        return picked(y.index_select(1, self.places), noise, self.padded, self.inside, self.temperature)
 
     def _amounts(self, y: Tensor) -> Tensor:
         """(N, A) within their ends; the nearest score, with the gradients of the amount, where there are no others."""
@@ -134,6 +119,45 @@ class ChoosingGenerator(nn.Module):
         at = searchsorted(self.middles, y.detach().T.contiguous())
         nearest = torch.where(self.exact[:, None], self.scores.gather(1, at), y.detach().T).T
         return y + (nearest - y).detach()
+
+
+def in_rows(sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Choices of that many each, side by side, as a row for each: where the entries of the rows are, (W, longest), one
+    behind all choices where there is none; and where the choices are among those of all rows, (C,)."""
+    longest, number = max(sizes, default=1), sum(sizes)
+    padded = torch.full((len(sizes), longest), number)
+    for k, size in enumerate(sizes):
+        padded[k, :size] = torch.arange(sum(sizes[:k]), sum(sizes[: k + 1]))
+    inside = [k * longest + j for k, size in enumerate(sizes) for j in range(size)]
+    return padded, torch.tensor(inside, dtype=torch.int64)
+
+
+def picked(logits: Tensor, noise: Tensor, padded: Tensor, inside: Tensor, temperature: float = 0.5) -> Tensor:
+    """(N, C): 1 where a choice is drawn, else 0, with the gradients of a softmax.
+
+    Args:
+        logits: (N, C) of all choices, side by side.
+        noise: (N, C) standard normal.
+        padded, inside: see `in_rows`.
+    """
+    gumbel = -(-log_ndtr(noise.float())).log()
+    noisy = _by_choice(logits.float() + gumbel, padded)
+    shares = (noisy / temperature).softmax(2)
+    with torch.no_grad():
+        correction = -shares
+        correction.scatter_add_(2, noisy.argmax(2, keepdim=True), correction.new_ones(1).expand(*shares.shape[:2], 1))
+    return (shares + correction).flatten(1).index_select(1, inside)
+
+
+def log_shares(logits: Tensor, padded: Tensor, inside: Tensor) -> Tensor:
+    """(N, C): the logarithms of the probabilities of all choices, side by side; see `picked`."""
+    return _by_choice(logits.float(), padded).log_softmax(2).flatten(1).index_select(1, inside)
+
+
+def _by_choice(logits: Tensor, padded: Tensor) -> Tensor:
+    """(N, C) -> (N, W, longest), minus infinity where there is none."""
+    ended = torch.cat([logits, logits.new_full((len(logits), 1), -torch.inf)], 1)
+    return ended.index_select(1, padded.flatten()).view(len(logits), *padded.shape)
 
 
 def starts_of(blocks: Sequence[Block]) -> tuple[list[int], list[tuple[int, int]]]:

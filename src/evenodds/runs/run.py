@@ -12,6 +12,7 @@ from typing import Any
 
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.frames import is_frame
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -30,7 +31,7 @@ from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.before_data import require_settings
-from evenodds.runs.build import open_data, require_free_options, require_options_of_data
+from evenodds.runs.build import layout_of, open_data, require_free_options, require_options_of_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choices import FILE
@@ -134,6 +135,8 @@ def _fitted(
     config = with_settings(config, {**place, **settings} if named else {**settings, **place})
     require_allowed(config, recipe or config.recipe)
     require_effect(config, settings)
+    if is_frame(data) and (layout := layout_of(config.task)) != "images":
+        dataset = load_data(data, layout=layout)
     return start(config, out=out, budget=seconds, dataset=dataset, source=source)
 
 

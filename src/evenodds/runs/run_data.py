@@ -12,6 +12,7 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.facts import block
+from evenodds.data.readers.frames import is_frame
 from evenodds.data.sources import AS_THEY_ARE, options_of
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
@@ -149,7 +150,10 @@ _ONE_PART: tuple[dict[str, Any], ...] = ({"splits": "train"}, {**AS_THEY_ARE, "s
 
 
 def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:
-    """The data, held out of them what the run held out, however data are split today."""
+    """The data, held out of them what the run held out, however data are split today, and seen by players as then:
+    words were numbers to those that fill tables."""
+    if card.has_gaps and dataset.has_gaps and card.columns == dataset.columns:
+        dataset = replace(dataset, units=card.units)
     unknown_part = not card.held_out and card.trained_on != len(dataset)
     if unknown_part or max(card.held_out, default=0) >= len(dataset):
         return dataset
@@ -161,7 +165,8 @@ def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:
 def _opened(at: Config, data: Any, reading: Reading | None, options: Mapping[str, Any] | None = None) -> Dataset:
     """The data of a run, or those that are said to be it; with further options, of which those count that it takes."""
     if data is not None and not isinstance(data, str | os.PathLike):
-        return load_data(data, **_taken(data, "images", options))
+        layout = layout_of(at.task) if is_frame(data) else "images"
+        return load_data(data, layout=layout, **_taken(data, layout, options))
     if options and at.data is not None and at.data.name != IN_MEMORY:
         taken = {**at.data.options, **_taken(at.data.name, layout_of(at.task), options)}
         at = replace(at, data=replace(at.data, options=taken))

@@ -21,7 +21,7 @@ from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.contest import scaled_backward
 from evenodds.tasks.generate import Generate
 
-__all__ = ["Fill", "MaskedDiscriminator", "MaskedGenerator", "complete"]
+__all__ = ["Fill", "MaskedDiscriminator", "MaskedGenerator", "complete", "completed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,22 +135,33 @@ class Fill(Generate):
         """The adversarial cost of the first filling of each item, and the scores of all."""
         x = hand["x"]
         bound = self._bound(players, hand)
-        fillings = bound["generator"](hand["z"]).unflatten(0, (self.fillings, len(x)))
-        costs: dict[str, Tensor] = {}
+        fillings, costs = self._fillings(bound["generator"], hand)
         if self.adversarial:
             adversarial = self.contest.generator_costs(bound["discriminator"], x, fillings[0], dict(hand))
-            costs = {name: self.adversarial * cost for name, cost in adversarial.items()}
+            costs |= {name: self.adversarial * cost for name, cost in adversarial.items()}
         return Costs({**costs, **self._scored(fillings, hand)})
 
     def simultaneous_cost(self, players: Players, hand: Batch) -> Costs:
         """Both players': the scores have no slope in the discriminator."""
         x = hand["x"]
         bound = self._bound(players, hand)
-        fillings = bound["generator"](hand["z"]).unflatten(0, (self.fillings, len(x)))
+        fillings, costs = self._fillings(bound["generator"], hand)
         judged, factors = scaled_backward(fillings[0])
         factors.append(judged.new_full((len(x),), self.adversarial))
         both = self.contest.simultaneous_costs(bound["discriminator"], x, judged, dict(hand))
-        return Costs({**both, **self._scored(fillings, hand)}, both.facts)
+        return Costs({**both, **costs, **self._scored(fillings, hand)}, both.facts)
+
+    def _fillings(self, generator: nn.Module, hand: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """(K, N, ...) of a hand, and the costs of what they were drawn from; none here."""
+        return generator(hand["z"]).unflatten(0, (self.fillings, len(hand["x"]))), {}
+
+    def _filler(self, players: Players) -> nn.Module:
+        """(x, mask, z, and what `beside` names) -> fillings."""
+        return players["generator"]
+
+    def _mask_for_discriminator(self, mask: Tensor) -> Tensor:
+        """What the discriminator is shown of a mask."""
+        return mask
 
     def _scored(self, fillings: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The scores of fillings (K, N, ...), weighted."""
@@ -164,10 +175,14 @@ class Fill(Generate):
         parameter = next(players["generator"].parameters())
         x = parameter.new_zeros(1, *shape)
         mask = x[:, :1] if x.dim() == 4 else x
-        bound: dict[str, nn.Module] = {"generator": MaskedGenerator(players["generator"], x, mask, 1 + mask, {})}
+        bound: dict[str, nn.Module] = {"generator": MaskedGenerator(self._filler(players), x, mask, 1 + mask, {})}
         if "discriminator" in players and self.contest.oriented:
-            bound["discriminator"] = MaskedDiscriminator(players["discriminator"], mask, 1 + mask)
+            bound["discriminator"] = self._judge(players, mask, 1 + mask)
         return bound
+
+    def _judge(self, players: Players, mask: Tensor, hidden: Tensor) -> MaskedDiscriminator:
+        shown = self._mask_for_discriminator
+        return MaskedDiscriminator(players["discriminator"], shown(mask), shown(hidden))
 
     def _scores(self) -> dict[str, float]:
         weights = {"joint": self.joint, "marginal": self.marginal, "mean": self.mean}
@@ -178,10 +193,10 @@ class Fill(Generate):
         beside = {name: hand[name] for name in self.beside}
         mask, hidden = hand["mask"], hand["hidden"]
         bound: dict[str, nn.Module] = {
-            "generator": MaskedGenerator(players["generator"], hand["x"], mask, hidden, beside)
+            "generator": MaskedGenerator(self._filler(players), hand["x"], mask, hidden, beside)
         }
         if self.adversarial:
-            bound["discriminator"] = MaskedDiscriminator(players["discriminator"], mask, hidden)
+            bound["discriminator"] = self._judge(players, mask, hidden)
         return bound
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
@@ -214,7 +229,7 @@ class Fill(Generate):
         x, mask, z = request["x"], request["mask"], request["z"]
         _check(x, mask, z)
         with torch.no_grad():
-            return {"x": complete(players["generator"], x, mask, z, {name: request[name] for name in self.beside})}
+            return {"x": complete(self._filler(players), x, mask, z, {name: request[name] for name in self.beside})}
 
 
 class MaskedGenerator(nn.Module):
@@ -227,8 +242,11 @@ class MaskedGenerator(nn.Module):
         self.generator, self.x, self.mask, self.defined, self.beside = generator, x, mask, mask + hidden, beside
 
     def forward(self, z: Tensor) -> Tensor:
-        x = complete(self.generator, self.x, self.mask, z, self.beside)
-        return torch.where(_times(self.defined, len(z)) > 0, x, 0.0)
+        return self.within(complete(self.generator, self.x, self.mask, z, self.beside))
+
+    def within(self, x: Tensor) -> Tensor:
+        """(K N, ...): zeros where neither observed nor hidden."""
+        return torch.where(_times(self.defined, len(x)) > 0, x, 0.0)
 
 
 class MaskedDiscriminator(nn.Module):
@@ -246,8 +264,13 @@ class MaskedDiscriminator(nn.Module):
 def complete(generator: nn.Module, x: Tensor, mask: Tensor, z: Tensor, beside: dict[str, Tensor]) -> Tensor:
     """(K N, ...): x where observed, and what the generator draws elsewhere. Hidden values of x have no influence."""
     observed = torch.where(mask > 0, x, 0.0)
-    filled: Tensor = generator(observed, mask, z, **beside)
-    return torch.where(_times(mask, len(z)) > 0, _times(observed, len(z)), filled)
+    return completed(observed, mask, generator(observed, mask, z, **beside))
+
+
+def completed(x: Tensor, mask: Tensor, filled: Tensor) -> Tensor:
+    """(K N, ...): x (N, ...) where observed, and elsewhere what is filled in."""
+    n = len(filled)
+    return torch.where(_times(mask, n) > 0, _times(x, n), filled)
 
 
 def _times(x: Tensor, n: int) -> Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.table import from_columns, names_in, on_columns, require_columns, with_labels
@@ -23,7 +24,10 @@ from evenodds.files.extras import named, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
-__all__ = ["READS", "Like", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame", "read_frame"]
+__all__ = [
+    "READS", "Like", "as_frame", "completed", "frames", "from_frame", "is_frame", "parsed_frame", "read_frame",
+    "with_decimals",
+]  # fmt: skip
 
 READS = (".xlsx",)
 """The file names' endings for which `load` comes here."""
@@ -236,3 +240,29 @@ def as_frame(columns: Sequence[Column], x: Values, like: Like | Any) -> Any:
                 column = column.dt.tz_localize(dtype.tz, ambiguous="NaT", nonexistent="shift_forward")
         frame[name] = column.astype(dtype)
     return pandas.DataFrame(frame, columns=like.frame.columns)
+
+
+def with_decimals(columns: Sequence[Column], x: Values) -> Values:
+    """(N, D) with the decimals of the columns."""
+    decimals = [column.decimals for column in columns]
+    rounded = [x[:, k] if digits is None else x[:, k].round(digits) for k, digits in enumerate(decimals)]
+    return np.stack(rounded, 1)
+
+
+def completed(frame: Any, made: Any, empty: NDArray[np.bool_] | None = None) -> Any:
+    """A data frame whose empty cells have the values of another; all others stay as they are.
+
+    Args:
+        made: of as many rows, with D columns of the frame, in any order.
+        empty: (N, D) which cells of these are empty; None for those in which nothing is.
+    """
+    places, columns = {str(name): k for k, name in enumerate(made.columns)}, {}
+    for k, name in enumerate(frame.columns):
+        column = frame.iloc[:, k].copy()
+        if str(name) in places:
+            at = places[str(name)]
+            where = column.isna().to_numpy() if empty is None else empty[:, at]
+            if where.any():
+                column[where] = made.iloc[:, at].to_numpy()[where]
+        columns[name] = column
+    return type(frame)(columns, index=frame.index, columns=frame.columns)

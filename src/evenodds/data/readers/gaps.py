@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.frames import parsed_frame, read_frame
@@ -14,7 +15,7 @@ from evenodds.data.readers.table import from_columns, on_columns, open_table, pa
 from evenodds.data.tables.types import Types
 from evenodds.errors import BadInput
 
-__all__ = ["FEW", "LAYOUTS", "READS", "gaps"]
+__all__ = ["FEW", "LAYOUTS", "READS", "frame_gaps", "gaps"]
 
 READS = (*TEXTS, ".xlsx", ".parquet")
 """The file names' endings for which `load` comes here, in this layout."""
@@ -32,7 +33,8 @@ def gaps(
     sheet: str | int = 0,
     scale: str = "standard",
 ) -> Dataset:
-    """A table with empty cells to fill: players see one number for each column, NaN where a cell is empty.
+    """A table with empty cells to fill: players see one number for each column, and for each word of one of words; NaN
+    where a cell is empty.
 
     Args:
         path: text, one row per line; a sheet of Excel; or a Parquet table.
@@ -52,12 +54,26 @@ def gaps(
         wanted = _wanted(types, columns, scale)
         dataset = from_columns(parsed_cells(opened, wanted)[0], wanted, where=path.name)
         dataset = replace(dataset, delimiter=text.delimiter, report=(*dataset.report, *text.notes))
-    else:
-        frame = read_frame(path, sheet)
-        columns = [str(name) for name in frame.columns]
-        wanted = _wanted(types, columns, scale)
-        parsed = {name: one for name, one in parsed_frame(frame, wanted).items() if not wanted.left_out(name)}
-        dataset = from_columns(parsed, wanted, where=path.name)
+        return replace(dataset, report=on_columns(dataset.report, columns, dataset.columns, None, ()))
+    return frame_gaps(read_frame(path, sheet), types, scale, path.name)
+
+
+def frame_gaps(
+    frame: Any,
+    types: str | Mapping[str, str] = "auto",
+    scale: str = "standard",
+    where: str = "the data frame",
+) -> Dataset:
+    """A data frame of pandas whose empty cells are to be filled; see `gaps`.
+
+    Args:
+        where: it comes from, for messages.
+    """
+    columns = [str(name) for name in frame.columns]
+    require_columns(where, columns, None, ())
+    wanted = _wanted(types, columns, scale)
+    parsed = {name: one for name, one in parsed_frame(frame, wanted).items() if not wanted.left_out(name)}
+    dataset = from_columns(parsed, wanted, where=where)
     return replace(dataset, report=on_columns(dataset.report, columns, dataset.columns, None, ()))
 
 

@@ -19,9 +19,9 @@ from evenodds.data.encoding import encode_conditions, encode_labels, whole_colum
 from evenodds.data.folders.labels import capitals, merged, negative
 from evenodds.data.tables.amounts import PLAIN, NumberStyle
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
-from evenodds.data.tables.columns import Columns
+from evenodds.data.tables.columns import Columns, require_few_words
 from evenodds.data.tables.delimited import Delimited, delimited
-from evenodds.data.tables.rows import Column, Values
+from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, summed, type_setting, typed
 from evenodds.data.units import LARGEST, Units
 from evenodds.data.wording import count, listed, some_names
@@ -160,10 +160,18 @@ class Opened(NamedTuple):
 
 
 def open_table(
-    path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str | None = None
+    path: Path,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    held: bool = False,
 ) -> Opened:
-    """What is found out of a table before its cells are read; see `table` for the arguments."""
-    text = delimited(path, delimiter, encoding)
+    """What is found out of a table before its cells are read; see `table` for the arguments.
+
+    Args:
+        held: see `evenodds.data.tables.delimited.delimited`.
+    """
+    text = delimited(path, delimiter, encoding, held)
     return Opened(text, *_header(text, header))
 
 
@@ -221,11 +229,25 @@ def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     columns, x, notes = typed(parsed, types, where)
     ends = [column.ends for column in columns]
     low, high = (tuple(side) for side in zip(*ends, strict=True))
-    knots = () if types.scale is None else Columns.of(x, types.scale).lines
+    if types.scale is not None:
+        wordy = [column for column in columns if column.form == "words"]
+        called, sizes = [column.name for column in wordy], [len(column.levels) for column in wordy]
+        require_few_words(called, sizes, lambda name: f"leave that column out: {type_setting(name, 'none')}")
+        notes = [*notes, *_perhaps_empty(wordy)]
+    knots = () if types.scale is None else Columns.of(x, types.scale, words=unordered(columns)).lines
     units = Units(low, high, "float64", columns=tuple(columns), knots=knots)
     report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)
     names = tuple(column.name for column in columns)
     return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
+
+
+def _perhaps_empty(columns: Sequence[Column]) -> list[str]:
+    """That words may stand for empty cells, which are then not filled, if some look so."""
+    found = {column.name: [repr(word) for word in column.words if is_empty(word)] for column in columns}
+    words = sorted({word for some in found.values() for word in some})
+    names = [name for name, some in found.items() if some]
+    said = f"Took {some_names(words, 3)} for words in {{}}, which are not filled: {{}}; where they say that nothing is "
+    return listed(f"{said}known, empty these cells.", names, what="column") if names else []
 
 
 def _plain(parsed: Mapping[str, Parsed], where: str) -> Dataset:

@@ -1,8 +1,12 @@
-"""The columns of a table: brought to a common scale and back, and the values that each of them may have."""
+"""The columns of a table: brought to a common scale and back, and the values that each of them may have.
+
+A column of words has no scale: it becomes one entry for each of its words, 1 for the one that is there, else 0.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data.tables.rows import Block
 from evenodds.errors import BadInput, unknown
+from evenodds.files.misfit import shortened
 
-__all__ = ["SCALES", "Columns", "Table"]
+__all__ = ["SCALES", "Columns", "Table", "require_few_words"]
 
 Table = NDArray[np.float64]
 """(N, D), NaN where a value is missing."""
 LARGEST = 1e150
 """Of numbers whose squares a float holds."""
+MOST_WORDS = 2_000
+"""Entries of all columns of words: rows that are looked up, and noise that draws words, have so many each."""
+NUMBER: Block = ((-math.inf, math.inf), False, 0)
+"""A number without ends."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +36,8 @@ class Columns:
 
     Args:
         knots: for each column, increasing values of its own and where they lie on the common scale. Between them, and
-            beyond the ends, the map is linear.
-        values: for each column its distinct values where they are few, else None.
+            beyond the ends, the map is linear. None of either for a column of words.
+        values: for each column its distinct values where they are few, else None; of words always.
     """
 
     knots: tuple[tuple[Table, Table], ...]
@@ -36,8 +46,12 @@ class Columns:
     high: Table
 
     @staticmethod
-    def of(x: Table, scale: str = "standard", few: int = 20) -> Columns:
-        """Learns from a table; every column needs an observed value."""
+    def of(x: Table, scale: str = "standard", few: int = 20, words: Collection[int] = ()) -> Columns:
+        """Learns from a table; every column needs an observed value.
+
+        Args:
+            words: the columns whose numbers stand for words.
+        """
         if scale not in SCALES:
             raise unknown("scale of columns", scale, SCALES)
         observed = [column[~np.isnan(column)] for column in x.T]
@@ -46,8 +60,8 @@ class Columns:
         if largest > LARGEST:
             raise BadInput(f"numbers of a table are at most {LARGEST:g}, got {largest:g}; divide their column by it")
         return Columns(
-            tuple(SCALES[scale](column) for column in observed),
-            tuple(column if len(column) <= few else None for column in distinct),
+            tuple(_NONE if k in words else SCALES[scale](column) for k, column in enumerate(observed)),
+            tuple(column if k in words or len(column) <= few else None for k, column in enumerate(distinct)),
             np.array([column[0] for column in distinct]),
             np.array([column[-1] for column in distinct]),
         )
@@ -57,16 +71,52 @@ class Columns:
         """The knots as plain values."""
         return tuple((tuple(values.tolist()), tuple(places.tolist())) for values, places in self.knots)
 
+    @property
+    def words(self) -> list[int]:
+        """The columns of words."""
+        return [k for k, (values, _) in enumerate(self.knots) if not len(values)]
+
+    @property
+    def widths(self) -> list[int]:
+        """The entries of each column."""
+        sizes = zip(self.knots, self.values, strict=True)
+        return [1 if len(knots) or values is None else len(values) for (knots, _), values in sizes]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What a network needs to know of entries; empty where each column is one of them."""
+        words = self.words
+        return tuple(((), False, size) if k in words else NUMBER for k, size in enumerate(self.widths)) if words else ()
+
     def to_common(self, x: Table) -> Tensor:
-        """(N, D) in the columns' own units -> float32 on the common scale, NaN staying NaN."""
-        moved = [_line(x[..., k], values, places) for k, (values, places) in enumerate(self.knots)]
-        return torch.from_numpy(np.stack(moved, -1).astype(np.float32))
+        """(N, D) in the columns' own units -> (N, E) float32 on the common scale, NaN staying NaN."""
+        moved = [self._entries(k, x[..., k]) for k in range(len(self.knots))]
+        return torch.from_numpy(np.concatenate(moved, -1).astype(np.float32))
+
+    def _entries(self, k: int, x: Table) -> Table:
+        """(...,) of a column -> (..., entries)."""
+        (knots, places), values = self.knots[k], self.values[k]
+        if len(knots) or values is None:
+            return _line(x, knots, places)[..., None]
+        return np.where(np.isnan(x)[..., None], np.nan, x[..., None] == values)
 
     def to_units(self, x: Tensor) -> Table:
-        """(..., D) on the common scale -> the columns' own units."""
-        common = x.double().numpy()
-        moved = [_line(common[..., k], places, values) for k, (values, places) in enumerate(self.knots)]
-        return np.stack(moved, -1)
+        """(..., E) on the common scale -> (..., D) in the columns' own units; of words the greatest entry."""
+        parts = np.split(x.double().numpy(), np.cumsum(self.widths)[:-1], -1)
+        return np.stack([self._value(k, part) for k, part in enumerate(parts)], -1)
+
+    def _value(self, k: int, entries: Table) -> Table:
+        """(..., entries) of a column -> (...,)."""
+        (knots, places), values = self.knots[k], self.values[k]
+        if len(knots) or values is None:
+            return _line(entries[..., 0], places, knots)
+        return np.asarray(values[entries.argmax(-1)])
+
+    def likeliest(self, shares: Table) -> Table:
+        """(N, C): probabilities of the words of all columns of words, side by side -> (N, W), the likeliest of each."""
+        words, widths = self.words, self.widths
+        parts = np.split(shares, np.cumsum([widths[k] for k in words])[:-1], -1)
+        return np.stack([self._value(k, part) for k, part in zip(words, parts, strict=True)], -1)
 
     def allowed(self, x: Table) -> Table:
         """(..., D): each value within the range observed in its column; the nearest of those that occur, if few."""
@@ -76,6 +126,28 @@ class Columns:
                 middles = (values[1:] + values[:-1]) / 2
                 x[..., k] = values[np.searchsorted(middles, x[..., k])]
         return x
+
+
+_NONE = (np.empty(0), np.empty(0))
+"""The knots of a column of words."""
+
+
+def require_few_words(
+    names: Sequence[str], sizes: Sequence[int], advice: Callable[[str], str] = lambda name: "leave that column out"
+) -> None:
+    """BadInput where columns have more words than entries can be had for.
+
+    Args:
+        names: of the columns of words.
+        sizes: how many different words each has.
+        advice: what to do with the column of that name.
+    """
+    if sum(sizes) > MOST_WORDS:
+        most, name = max(zip(sizes, names, strict=True))
+        raise BadInput(
+            f"filling learns each word by itself, at most {MOST_WORDS:,} in all columns, got {sum(sizes):,}, of which "
+            f"column {shortened(name)} has {most:,}; {advice(name)}"
+        )
 
 
 def _standard(x: Table) -> tuple[Table, Table]:

@@ -6,10 +6,11 @@ import codecs
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from io import TextIOWrapper
+from dataclasses import dataclass, field, replace
+from io import BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from evenodds.data.tables.cells import is_number
 from evenodds.data.tables.encodings import OTHERS, known_encoding, wide_encoding
@@ -38,6 +39,8 @@ class Delimited:
     """Lines above the table."""
     named: bool = False
     """Whether the user says how its characters are written."""
+    held: bytes | None = field(default=None, repr=False)
+    """All of the file, where it was read at once; None where it is opened each time that something is looked for."""
 
     @property
     def notes(self) -> list[str]:
@@ -68,7 +71,12 @@ class Delimited:
 
     def opened(self) -> TextIOWrapper:
         """The file as text."""
-        return TextIOWrapper(open_regular(self.path), encoding=self.encoding, newline="")
+        return TextIOWrapper(_stream(self.path, self.held), encoding=self.encoding, newline="")
+
+    def content(self) -> bytes:
+        """All of the file."""
+        with _stream(self.path, self.held) as file:
+            return file.read()
 
     def _lines(self, file: TextIOWrapper) -> Iterator[str]:
         """The lines, none of which is longer than memory can hold."""
@@ -96,16 +104,17 @@ class Delimited:
         return BadInput(f"{self.path.name} is not in {self.encoding}: {error}; name another data.encoding")
 
 
-def delimited(path: Path, delimiter: str | None = None, encoding: str | None = None) -> Delimited:
+def delimited(path: Path, delimiter: str | None = None, encoding: str | None = None, held: bool = False) -> Delimited:
     """A text file, and what stands between its cells.
 
     Args:
         delimiter: a sign, or one of `DELIMITERS`; None finds out.
         encoding: how its characters are written; None finds out.
+        held: whether all of it is read at once and kept, so that all that is looked for is of the same moment.
     """
-    text = Delimited(
-        path, _encoding(path) if encoding is None else known_encoding(encoding), named=encoding is not None
-    )
+    content = _content(path) if held else None
+    name = _encoding(path, content) if encoding is None else known_encoding(encoding)
+    text = Delimited(path, name, named=encoding is not None, held=content)
     if said := _SAID.fullmatch("".join(text.first_lines(1))):
         text, delimiter = replace(text, begins=1), delimiter or said[1]
     if delimiter is None:
@@ -116,11 +125,24 @@ def delimited(path: Path, delimiter: str | None = None, encoding: str | None = N
     return replace(text, delimiter=sign)
 
 
-def _encoding(path: Path) -> str:
+def _stream(path: Path, held: bytes | None) -> BinaryIO:
+    """A file, or what was read of it."""
+    return open_regular(path) if held is None else BytesIO(held)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read: {error}") from error
+
+
+def _encoding(path: Path, held: bytes | None) -> str:
     """UTF-8, UTF-16 or UTF-32 where the file begins so, or Windows-1252 where it is no UTF-8 and has no null bytes."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        with open_regular(path) as file:
+        with _stream(path, held) as file:
             while block := file.read(1 << 20):
                 if file.tell() == len(block) and (wide := wide_encoding(block)):
                     return wide

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evenodds.data.tables.delimited import Delimited
 from evenodds.errors import BadInput
-from evenodds.files.regular import open_regular
 from evenodds.files.text import to_cell
 
 __all__ = ["Cells", "with_cells"]
@@ -53,8 +52,7 @@ def with_cells(text: Delimited, header: int, many: Sequence[Cells]) -> list[byte
 
 def _decoded(text: Delimited) -> tuple[bytes, str, str]:
     """The mark with which a file begins, the encoding of what follows, and that as text."""
-    with open_regular(text.path) as file:
-        raw = file.read()
+    raw = text.content()
     encoding = "utf-8" if text.encoding == "utf-8-sig" else text.encoding
     mark = next((one for one in _MARKS if raw.startswith(one) and _OF_MARK[one].startswith(encoding)), b"")
     encoding = _OF_MARK.get(mark, encoding)

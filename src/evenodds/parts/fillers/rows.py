@@ -1,5 +1,7 @@
 """A filler for the rows of a table, which looks up rows that are alike beside what it has learned.
 
+A column of words is one entry for each of its words, so that rows have E entries of D columns; E is D without words.
+
 The look-up is a nearest-neighbour rule whose distances are learned through a soft vote (Goldberger et al. 2004), on
 the entries that two rows both have; a network that attends to other rows of the table is that of Kossen et al. (2021).
 """
@@ -13,26 +15,34 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.parts.choosing import Block
 from evenodds.parts.fillers._late import Residual, several
+from evenodds.parts.row_entries import entries_of
 
 __all__ = ["Generator", "Neighbours"]
 
 
-class Generator(nn.Module):
-    """(x (N, D), mask (N, D), z (K N, latent), row (N,) or None) -> (K N, D): K fillings of each row.
+LEAST_SHARE = 0.01
+"""Of a word that no row has which is alike."""
 
-    Columns are best scaled to mean 0 and deviation 1. A first part, without z, says where the fillings have their
-    centre; a second one, which z enters, how they spread. So K fillings cost much less than K times one.
+
+class Generator(nn.Module):
+    """(x (N, E), mask (N, E), z (K N, latent), row (N,) or None) -> (K N, E): K fillings of each row.
+
+    Columns are best scaled to mean 0 and deviation 1. Of a column of words the answer is a logit for each. A first
+    part, without z, says where the fillings have their centre; a second one, which z enters, how they spread. So K
+    fillings cost much less than K times one.
 
     Args:
         latent: length of z.
-        shape: (D,).
+        shape: (E,).
         width: units per layer.
         depth: residual steps before z enters.
         late: residual steps afterwards.
         dropout: share of hidden units dropped while training, before z enters.
         memory: most rows that can be looked up; 0 for none. Give them to `remember`.
         neighbours: how many of them vote.
+        row_blocks: of the columns; empty where each is a number. See evenodds.parts.choosing.
     """
 
     def __init__(
@@ -46,19 +56,23 @@ class Generator(nn.Module):
         dropout: float = 0.0,
         memory: int = 0,
         neighbours: int = 32,
+        row_blocks: Sequence[Block] = (),
     ) -> None:
         super().__init__()
         if len(shape) != 1 or shape[0] < 1:
             raise BadInput(f"a filler of rows needs a shape (D,), got {tuple(shape)}; use the one of images for images")
-        columns = shape[0]
-        self.shape, self.memory = (columns,), memory
-        self.neighbours = Neighbours(columns, memory, min(neighbours, memory)) if memory else None
-        self.enter = nn.Linear((4 if memory else 2) * columns, width)
+        entries, columns = shape[0], len(row_blocks) or shape[0]
+        self.shape, self.memory = (entries,), memory
+        self.blocks = tuple(row_blocks)
+        self.neighbours = (
+            Neighbours(columns, memory, min(neighbours, memory), row_blocks=row_blocks) if memory else None
+        )
+        self.enter = nn.Linear((2 if memory else 1) * (entries + columns), width)
         self.trunk = nn.Sequential(*[Residual(width, dropout) for _ in range(depth)])
-        self.centre = nn.Linear(width, columns)
+        self.centre = nn.Linear(width, entries)
         self.noise, self.gate = nn.Linear(latent, width), nn.Linear(width, width)
         self.late = nn.Sequential(*[Residual(width) for _ in range(late)])
-        self.spread = nn.Linear(width, columns)
+        self.spread = nn.Linear(width, entries)
         _start(self.centre)
         _start(self.spread, 0.3)
         nn.init.ones_(self.gate.bias)
@@ -67,27 +81,35 @@ class Generator(nn.Module):
         """Sets the rows that are looked up.
 
         Args:
-            x: (n, D), at most `memory` of them; of any value where observed (n, D) is 0.
+            x: (n, E), at most `memory` of them; of any value where observed (n, E) is 0.
             rows: (n,) int64, increasing: the number of each, by which `row` names it; None for 0, 1, 2 and so on.
         """
         most = 0 if self.neighbours is None else self.memory
         if not 1 <= len(x) <= most or x.shape[1:] != self.shape:
             columns = self.shape[0]
             raise BadInput(
-                f"this filler remembers at most {most:,} rows of {columns:,} columns, got {tuple(x.shape)}; raise "
+                f"this filler remembers at most {most:,} rows of {columns:,} entries, got {tuple(x.shape)}; raise "
                 "`memory`"
             )
         assert self.neighbours is not None
         rows = torch.arange(len(x)) if rows is None else rows
-        self.neighbours.replace(torch.where(observed > 0, x, 0.0), observed, rows)
+        self.neighbours.replace(torch.where(observed > 0, x, 0.0), self._by_column(observed), rows)
+
+    def _by_column(self, mask: Tensor) -> Tensor:
+        """(N, E) -> (N, D)."""
+        return entries_of(self.blocks, mask.device).by_column(mask) if self.blocks else mask
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor, row: Tensor | None = None) -> Tensor:
-        inputs = [squashed(x), mask]
+        shown = self._by_column(mask)
+        inputs = [squashed(x), shown]
         vote = torch.zeros_like(x)
         if self.neighbours is not None:
-            vote, disagreement = self.neighbours(x, mask, row)
+            vote, disagreement = self.neighbours(x, shown, row)
             inputs += [squashed(vote), disagreement]
         hidden = self.trunk(self.enter(torch.cat(inputs, 1)))
+        if self.blocks:  # of words, rows that are alike vote with their shares
+            numbers = entries_of(self.blocks, vote.device).numbers
+            vote = torch.where(numbers, vote, (vote.clamp_min(0) + LEAST_SHARE).log())
         centre = vote + self.centre(hidden)
         # A gate, as how much noise there is, and of which kind, follows what is observed.
         mixed = torch.addcmul(several(hidden, z), several(self.gate(hidden), z), self.noise(z))
@@ -96,27 +118,28 @@ class Generator(nn.Module):
 
 
 class Neighbours(nn.Module):
-    """(x (N, D), mask (N, D)) -> what rows alike have, (N, D), and how much they disagree, (N, D).
+    """(x (N, E), mask (N, D)) -> what rows alike have, (N, E), and how much they disagree, (N, D).
 
     The nearest rows are found by one learned weight per column; then each column has its own distances among them,
     as other columns tell of each. Where columns are many, several in a row share theirs.
     """
 
     table: Tensor
-    """(n, D) the rows that are looked up, 0 where nothing is known."""
+    """(n, E) the rows that are looked up, 0 where nothing is known."""
     known: Tensor
     """(n, D) 1 where there is a value, else 0."""
     rows: Tensor
     """(n,) int64 the number of each row, increasing."""
 
-    def __init__(self, columns: int, rows: int, count: int, kinds: int = 64) -> None:
+    def __init__(self, columns: int, rows: int, count: int, kinds: int = 64, row_blocks: Sequence[Block] = ()) -> None:
         super().__init__()
         kinds = min(kinds, columns)
+        self.blocks = tuple(row_blocks)
         self.count = count
         self.weights = nn.Parameter(torch.zeros(kinds, columns))
         self.sharpness = nn.Parameter(torch.full((kinds, 1), -0.7))
         self.kind = [column * kinds // columns for column in range(columns)]
-        self.register_buffer("table", torch.zeros(rows, columns))
+        self.register_buffer("table", torch.zeros(rows, sum(max(1, size) for *_, size in row_blocks) or columns))
         self.register_buffer("known", torch.zeros(rows, columns))
         self.register_buffer("rows", torch.arange(rows))
 
@@ -140,22 +163,37 @@ class Neighbours(nn.Module):
         nearest = self._search(x, mask, row)
         values, observed = self.table[nearest], self.known[nearest]  # (N, count, D)
         both = observed * mask[:, None]
-        squares = both * (values - x[:, None]).square()
+        squares = both * self._summed((values - x[:, None]).square())
         weights = self.weights.exp().T
         far = _distance(squares @ weights, both @ weights, weights.sum(0)) * self.sharpness.exp().T
         far = far[..., self.kind].masked_fill(observed == 0, torch.finfo(far.dtype).max)  # finite: none may know
         votes = (-far).softmax(1) * observed
         total = votes.sum(1) + 1e-3
-        vote = (votes * values).sum(1) / total
-        return vote, ((votes * (values - vote[:, None]).square()).sum(1) / total + 1e-4).sqrt()
+        vote = (self._spread(votes) * values).sum(1) / self._spread(total)
+        apart = votes * self._summed((values - vote[:, None]).square())
+        return vote, (apart.sum(1) / total + 1e-4).sqrt()
+
+    def _summed(self, of_entries: Tensor) -> Tensor:
+        """(..., E) -> (..., D): the sum over the entries of each column."""
+        if not self.blocks:
+            return of_entries
+        there = entries_of(self.blocks, of_entries.device)
+        summed = of_entries.new_zeros(*of_entries.shape[:-1], len(self.blocks))
+        return summed.index_add(-1, there.column, of_entries)
+
+    def _spread(self, of_columns: Tensor) -> Tensor:
+        """(..., D) -> (..., E)."""
+        return entries_of(self.blocks, of_columns.device).by_entry(of_columns) if self.blocks else of_columns
 
     @torch.no_grad()
     def _search(self, x: Tensor, mask: Tensor, row: Tensor | None) -> Tensor:
         """(N, count) int64: places of the nearest rows, but not of the row itself, whose number is row (N,), or -1."""
         weights = self.weights.exp().mean(0)
         mine = weights * mask
-        squares = (mine * x.square()) @ self.known.T
-        squares = torch.addmm(squares, 2 * mine * x, self.table.T, alpha=-1).addmm_(mine, self.table.square().T)
+        squares = (mine * self._summed(x.square())) @ self.known.T
+        of_entries = self._spread(mine)
+        squares = torch.addmm(squares, 2 * of_entries * x, self.table.T, alpha=-1)
+        squares = squares.addmm_(of_entries, self.table.square().T)
         far = _distance(squares, mine @ self.known.T, weights.sum())
         if row is not None:
             at = torch.searchsorted(self.rows, row).clamp_max(len(self.rows) - 1)

@@ -1,0 +1,90 @@
+"""A run that fills in, at work on a data frame of pandas: its empty cells are filled, and all others stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evenodds.apply.imputer import imputer_of
+from evenodds.apply.strategies import Strategy, strategy_of
+from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_frame, with_decimals
+from evenodds.data.tables.rows import Column, Values, unordered
+from evenodds.data.tables.types import Types, placed
+from evenodds.data.wording import some_names
+from evenodds.errors import BadInput
+from evenodds.files.misfit import shortened
+from evenodds.runs.session import Session
+
+__all__ = ["fill_frame", "require_learned"]
+
+
+def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: int = 0) -> Any:
+    """Fills the empty cells of a data frame, by a run that learned to fill tables; returns another one.
+
+    Args:
+        frame: of pandas, with the columns that the run learned, in any order, and perhaps others, which stay. NaN,
+            None, NaT and empty text are empty cells. A row in which the run knows no cell stays empty.
+        strategy: "mean", the mean of 64 draws, which errs least, and of words the likeliest one; or "draw", one draw,
+            which keeps the spread of columns and how they hang together.
+        seed: the same one gives the same filling; others give other draws.
+
+    Returns:
+        A frame with the same index, columns and types.
+
+    Raises:
+        BadInput: this is no data frame, columns are missing, a word is one that the run has not seen, or the run fills
+            no tables.
+
+    Example:
+        >>> import evenodds, numpy, pandas
+        >>> from evenodds.apply.filling_frames import fill_frame
+        >>> age = numpy.arange(20, 80)
+        >>> frame = pandas.DataFrame({"age": age * 1.0, "city": ["Bonn", "Rome"] * 30})
+        >>> frame.loc[3, "age"] = None
+        >>> frame.loc[7, "city"] = None
+        >>> small = {"generator__width": 8, "discriminator__width": 8, "images": 256, "watch": "off"}
+        >>> session = evenodds.fit(frame, "fill-table", **small)
+        >>> int(fill_frame(session, frame).isna().sum().sum())
+        0
+        >>> five = [fill_frame(session, frame, "draw", seed=k) for k in range(5)]  # analyse each, and compare
+    """
+    imputer, columns = imputer_of(session), session.card.units.columns
+    strategy_of(strategy, 1)
+    if not is_frame(frame):
+        raise BadInput(f"a data frame of pandas is filled, got {type(frame).__name__}; name its columns, as those of "
+                       "the run are called: pandas.DataFrame(x, columns=session.card.columns)")  # fmt: skip
+    names = [str(name) for name in frame.columns]
+    require_learned("the data frame", columns, names)
+    known = frame.iloc[:, [names.index(column.name) for column in columns]]
+    x = numbers_in(known, columns, "the data frame")
+    filled = imputer.fillings(x, 1, strategy, seed, unordered(columns))[0]
+    written = [_written(column, filled[:, k]) for k, column in enumerate(columns)]
+    made = as_frame(columns, with_decimals(columns, np.stack(written, 1)), Like.of(known))
+    empty = np.isnan(x)
+    return completed(frame, made, empty & ~empty.all(1, keepdims=True))
+
+
+def numbers_in(frame: Any, columns: tuple[Column, ...], where: str) -> Values:
+    """(N, D) the cells of a data frame with these columns and no others as numbers, NaN where they are empty."""
+    wordy = [column.name for column in columns if column.form == "words"]
+    parsed = parsed_frame(frame, Types(by_name=dict.fromkeys(wordy, "words")), columns)
+    try:
+        return np.stack([placed(column, parsed[column.name], missing=True) for column in columns], 1)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
+
+
+def require_learned(where: str, columns: tuple[Column, ...], names: list[str]) -> None:
+    """BadInput where columns of the run are missing."""
+    missing = [shortened(column.name) for column in columns if column.name not in names]
+    if missing:
+        raise BadInput(
+            f"{where} has other columns than the run has learned: {some_names(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing; name columns as in its table"
+        )
+
+
+def _written(column: Column, values: Values) -> Values:
+    """Numbers that the column could hold: with its decimals, or of levels the nearest."""
+    return column.rounded(values) if column.form in ("number", "words") else values

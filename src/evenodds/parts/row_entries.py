@@ -1,0 +1,68 @@
+"""Rows whose columns of words are several entries each: which entries are whose, and what is drawn in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from evenodds.parts.choosing import Block, in_rows, log_shares, picked
+
+__all__ = ["Entries", "entries_of"]
+
+
+class Entries:
+    """The E entries of rows of D columns, of which W are words with C entries in all; on one device.
+
+    Args:
+        blocks: of the columns, side by side: a number, or some choices.
+
+    Attributes:
+        column: (E,) int64, the column of each entry.
+        first: (D,) int64, the first entry of each column.
+        words: (C,) int64, the entries of words.
+        numbers: (E,) bool, which entries are numbers.
+        widths: (E,) float, the entries of the column of each entry.
+        word: (C,) int64, which of the W columns of words each entry of `words` is of.
+    """
+
+    def __init__(self, blocks: Sequence[Block], device: torch.device | str = "cpu") -> None:
+        widths = torch.tensor([max(1, choices) for *_, choices in blocks])
+        wordy = torch.tensor([choices > 0 for *_, choices in blocks])
+        column = torch.repeat_interleave(widths)
+        sizes = widths[wordy].tolist()
+        padded, inside = in_rows(sizes)
+        self.column = column.to(device)
+        self.first = (widths.cumsum(0) - widths).to(device)
+        self.words = wordy[column].nonzero()[:, 0].to(device)
+        self.numbers = (~wordy[column]).to(device)
+        self.widths = widths[column].float().to(device)
+        self.word = torch.repeat_interleave(widths[wordy]).to(device)
+        self.many = len(sizes)
+        self._padded, self._inside = padded.to(device), inside.to(device)
+
+    def by_column(self, mask: Tensor) -> Tensor:
+        """(N, E) alike in all entries of a column -> (N, D)."""
+        return mask.index_select(1, self.first)
+
+    def by_entry(self, mask: Tensor) -> Tensor:
+        """(..., D) -> (..., E)."""
+        return mask.index_select(-1, self.column)
+
+    def log_shares(self, logits: Tensor) -> Tensor:
+        """(N, E) -> (N, C): the logarithm of the probability of each word of a column."""
+        return log_shares(logits.index_select(1, self.words), self._padded, self._inside)
+
+    def drawn(self, logits: Tensor, noise: Tensor) -> Tensor:
+        """(N, E): numbers as they are, and a word of each column drawn of logits by noise (N, C), as 1 among 0."""
+        choices = picked(logits.index_select(1, self.words), noise, self._padded, self._inside)
+        return logits.index_copy(1, self.words, choices.to(logits.dtype))
+
+
+@lru_cache(maxsize=64)
+def entries_of(blocks: tuple[Block, ...], device: torch.device) -> Entries:
+    """Those of rows, kept: a batch on an accelerator does not wait for them to be sent again."""
+    with torch.inference_mode(False):
+        return Entries(blocks, device)

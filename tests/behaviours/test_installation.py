@@ -16,7 +16,7 @@ import torch
 
 from evenodds.cli import main
 from evenodds.files.finding import FAULT, FINE, NOTE, Finding
-from evenodds.runs import installation, machine
+from evenodds.runs import installation, machine, products
 from evenodds.runs.installation import BRINGS, DEVELOPMENT, Requirement, examine_installation
 from evenodds.runs.machine import examine_machine
 
@@ -32,7 +32,7 @@ def as_this_project(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = list(PROJECT["dependencies"])
     texts += [f'{text}; extra == "{name}"' for name, part in PROJECT["optional-dependencies"].items() for text in part]
     monkeypatch.setattr(metadata, "requires", lambda name: texts)
-    monkeypatch.setattr(machine, "_speeds", lambda device, seconds: {"float32": 1.0, "bfloat16": 2.0})
+    monkeypatch.setattr(products, "speeds_of_products", lambda *_: {"float32": 1.0, "bfloat16": 2.0})
 
 
 def said(findings: Iterator[Finding]) -> dict[str, tuple[str, str]]:

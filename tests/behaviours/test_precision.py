@@ -21,14 +21,14 @@ SMALL: dict[str, Any] = {"precision": "auto", "images": 512, "batch": 64, "devic
 SMALL |= {"data.n": 4000, **AT_THE_END}
 
 
-def played(folder: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: float, **settings: Any) -> list[str]:
-    """What a short run says whose rounds are so many times as fast in bfloat16."""
+def played(folder: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: float, product: float = 1.0) -> list[str]:
+    """What a short run says whose rounds, and products of matrices, are so many times as fast in bfloat16."""
     monkeypatch.setattr(probing, "WORTHWHILE", 0.0)
     monkeypatch.setattr(probing, "FEW_ROUNDS", 0)
+    monkeypatch.setattr(precision, "speeds_of_products", lambda *_: {"bfloat16": product})
     monkeypatch.setattr(precision, "rates_of", lambda probes, seconds: {"float32": 128.0, "bfloat16": 128.0 * bfloat16})
     said: list[str] = []
-    config = with_settings(recipe("ring"), {**SMALL, **settings})
-    start(config, out=folder, say=said.append, listeners=[StopAt(128)])
+    start(with_settings(recipe("ring"), SMALL), out=folder, say=said.append, listeners=[StopAt(128)])
     return said
 
 
@@ -43,6 +43,12 @@ def test_bfloat16_where_it_is_clearly_faster(
     assert entry["value"] == value
     assert entry["images_per_second"] == {"float32": 128.0, "bfloat16": pytest.approx(128 * times, abs=0.1)}
     assert resume(tmp_path).images == 512
+
+
+def test_no_round_is_played_where_products_are_much_slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = played(tmp_path, monkeypatch, 1.2, product=0.02)
+    assert "precision=float32: matrices are multiplied 0.02 times as fast in bfloat16 here" in said
+    assert resume(tmp_path).config.precision == "float32"
 
 
 def test_a_short_run_and_one_of_compiled_moves_are_not_measured(
@@ -60,6 +66,7 @@ def test_both_are_measured_by_rounds_of_the_run(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(probing, "WORTHWHILE", 0.0)
     monkeypatch.setattr(probing, "FEW_ROUNDS", 0)
     monkeypatch.setattr(precision, "SECONDS", 0.0)
+    monkeypatch.setattr(precision, "speeds_of_products", lambda *_: {"bfloat16": 1.0})
     config = with_settings(recipe("ring"), SMALL)
     measured = start(config, out=tmp_path / "measured", listeners=[StopAt(128)])
     named = with_settings(config, {"precision": measured.config.precision})

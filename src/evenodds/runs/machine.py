@@ -179,38 +179,14 @@ def _threads() -> Iterator[Finding]:
 
 def _precisions(seconds: float) -> Iterator[Finding]:
     """How fast each device multiplies in lower precision, beside float32."""
+    from evenodds.runs.products import speeds_of_products
+
     for device in ("cpu", *_torch_devices()):
-        speeds = _speeds(device, seconds)
+        speeds = speeds_of_products(device, seconds, SIDE.get(device.partition(":")[0], 1024))
         words = ", ".join(f"{name} {speed:.1f} times as fast" for name, speed in speeds.items() if name != "float32")
         faster = [name for name, speed in speeds.items() if speed >= GAIN]
         use = "runs of more than 30 s measure which is faster" if "bfloat16" in faster else "float32 is the fastest"
         yield Finding(FINE, "precision", f"{device}: beside float32, {words}; {use}")
-
-
-def _speeds(device: str, seconds: float) -> dict[str, float]:
-    """Products per second of each precision, those of float32 being 1."""
-    import torch
-
-    from evenodds.game.pace import rates_in_turn
-
-    side = SIDE.get(device.partition(":")[0], 1024)
-    kinds = [torch.float32, torch.bfloat16, *([torch.float16] if device != "cpu" else [])]
-
-    def product(kind: torch.dtype) -> Callable[[int], object]:
-        a = torch.ones(side, side, dtype=kind, device=device)
-
-        def multiplied(rounds: int) -> float:
-            for _ in range(rounds):
-                b = a @ a
-            return float(b[0, 0])  # waits for the device
-
-        return multiplied
-
-    plays = {str(kind).removeprefix("torch."): product(kind) for kind in kinds}
-    for play in plays.values():
-        play(1)  # the first product prepares much
-    rates = rates_in_turn(plays, seconds)
-    return {name: rate / rates["float32"] for name, rate in rates.items()}
 
 
 # Room -----------------------------------------------------------------------------------------------------------------

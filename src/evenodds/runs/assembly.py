@@ -29,6 +29,7 @@ from evenodds.game.rules import Game
 from evenodds.game.slices import own_rows
 from evenodds.game.trainer import Feed, Listener, Training
 from evenodds.game.watch.history import Cells
+from evenodds.runs.beforehand import seen_beforehand
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
 from evenodds.runs.choices import add_choice
@@ -246,14 +247,26 @@ class Run:
         config, engine, rows = self.config, self.engine, None
         if engine.size > 1 and self.task.deals_apart:
             rows = own_rows(config.batch, engine.rank, engine.size, engine.accumulate)
-        batches = Batches(self.dataset, self.train_index, config.batch, config.seed, engine.device, rows=rows)
+        batches = Batches(self.seen, self.train_index, config.batch, config.seed, engine.device, rows=rows)
         if not self.task.learns_labels or self.dataset.y is None:
             return batches
         labelled = self.dataset.labelled(self.train_index)
         if len(labelled) > FEW_LABELS * len(self.train_index):
             return batches
         size = -(-config.batch // LABELLED)
-        return WithLabels(batches, self.dataset, labelled, size, config.seed, engine.device)
+        return WithLabels(batches, self.seen, labelled, size, config.seed, engine.device)
+
+    @cached_property
+    def seen(self) -> Dataset:
+        """The data as the players learn from them and are judged by."""
+        return self.see(self.say)
+
+    def see(self, say: Callable[[str], None]) -> Dataset:
+        """Looks at the data beforehand, where that is possible; it is said, once for all runs of the same data."""
+        data, held = self.dataset, self.held_out_index
+        index = torch.cat([self.train_index, data.labelled(held) if self.task.learns_labels else held])
+        player = self.game.players.get("discriminator")
+        return seen_beforehand(self.task, player, data, index, self.config.views, self.engine, say)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -325,7 +338,7 @@ class Run:
         learned = self.train_index
         if self.config.images < LEAST_TIMES * len(learned):  # nothing is learned by heart so soon
             learned = learned[:0]
-        return held_out(self.task, self.dataset, self.held_out_index, learned, self.config.seed, self.engine)
+        return held_out(self.task, self.seen, self.held_out_index, learned, self.config.seed, self.engine)
 
     @cached_property
     def evidence(self) -> Evidence | None:

@@ -187,6 +187,12 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def looks_alone(self) -> bool:
+        """Whether the discriminator alone looks at items, and at no others: what is frozen in it may look at them
+        beforehand."""
+        ...
+
+    @property
     def deals_apart(self) -> bool:
         """Whether each row of a hand follows from the same row of the real batch alone: a process that plays some rows
         need not read the others."""
@@ -300,6 +306,7 @@ class TaskDefaults:
     draws: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     learns_labels: ClassVar[bool] = False
+    looks_alone: ClassVar[bool] = False
     command: ClassVar[str] = "sample"
     usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"

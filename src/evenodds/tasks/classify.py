@@ -150,15 +150,19 @@ class Classify(TaskDefaults):
         return "views=deformation"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
-        """The networks of both players, for items x of that shape."""
-        return {
-            "generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape))),
-            "discriminator": NetworkSpec("Discriminator", (tuple(shape),), {"outputs": self.classes}),
-        }
+        """The discriminator's for items x of that shape, and the generator's where there is a game."""
+        generator = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
+        discriminator = NetworkSpec("Discriminator", (tuple(shape),), {"outputs": self.classes})
+        return (generator if self.unsupervised else {}) | {"discriminator": discriminator}
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """None: samples are no end here, and no logit alone says what is real."""
         return {}
+
+    @property
+    def looks_alone(self) -> bool:
+        """Where nothing is generated, and no noise is laid over images."""
+        return not self.unsupervised and not self.noise
 
     @property
     def scoring(self) -> Scoring:

@@ -92,7 +92,6 @@ class Classify(TaskDefaults):
     threshold: float = 0.0
     shares: Sequence[float] | None = None
     noise: float = 0.0
-    roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     draws: ClassVar[bool] = False
     learns_labels: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("discriminator",)
@@ -158,6 +157,11 @@ class Classify(TaskDefaults):
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """None: samples are no end here, and no logit alone says what is real."""
         return {}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Nothing is generated without a game."""
+        return ("generator", "discriminator") if self.unsupervised else ("discriminator",)
 
     @property
     def looks_alone(self) -> bool:

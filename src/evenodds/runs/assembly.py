@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
@@ -248,13 +248,19 @@ class Run:
         if engine.size > 1 and self.task.deals_apart:
             rows = own_rows(config.batch, engine.rank, engine.size, engine.accumulate)
         batches = Batches(self.seen, self.train_index, config.batch, config.seed, engine.device, rows=rows)
-        if not self.task.learns_labels or self.dataset.y is None:
-            return batches
-        labelled = self.dataset.labelled(self.train_index)
-        if len(labelled) > FEW_LABELS * len(self.train_index):
+        labelled = self._few_labelled
+        if labelled is None:
             return batches
         size = -(-config.batch // LABELLED)
         return WithLabels(batches, self.seen, labelled, size, config.seed, engine.device)
+
+    @property
+    def _few_labelled(self) -> Tensor | None:
+        """The training items that have a label, where a task learns labels and few have one; else None."""
+        if not self.task.learns_labels or self.dataset.y is None:
+            return None
+        labelled = self.dataset.labelled(self.train_index)
+        return labelled if len(labelled) <= FEW_LABELS * len(self.train_index) else None
 
     @cached_property
     def seen(self) -> Dataset:
@@ -263,10 +269,11 @@ class Run:
 
     def see(self, say: Callable[[str], None]) -> Dataset:
         """Looks at the data beforehand, where that is possible; it is said, once for all runs of the same data."""
-        data, held = self.dataset, self.held_out_index
-        index = torch.cat([self.train_index, data.labelled(held) if self.task.learns_labels else held])
-        player = self.game.players.get("discriminator")
-        return seen_beforehand(self.task, player, data, index, self.config.views, self.engine, say)
+        labelled, held_out = self._few_labelled, self.held_out_index
+        learned = self.train_index if labelled is None or self.task.looks_at == "all" else labelled
+        judged = self.dataset.labelled(held_out) if self.task.learns_labels else held_out
+        index, player = torch.cat([learned, judged]), self.game.players.get("discriminator")
+        return seen_beforehand(self.task, player, self.dataset, index, self.config.views, self.engine, say)
 
     @property
     def parts(self) -> dict[str, Stateful]:

@@ -50,7 +50,7 @@ def seen_beforehand(
         say: gets a sentence before images are looked at.
     """
     embedding = getattr(discriminator, "embedding", None)
-    if embedding is None or not task.looks_alone or not set(views) <= set(MIRRORS):
+    if embedding is None or not task.looks_at or not set(views) <= set(MIRRORS):
         return dataset
     axes = [axis for axis, name in ((3, "flip"), (2, "flip_vertical")) if name in views]
     rows, columns = 1 + (2 in axes), 1 + (3 in axes)

@@ -187,9 +187,9 @@ class Playable(Task, Protocol):
         ...
 
     @property
-    def looks_alone(self) -> bool:
-        """Whether the discriminator alone looks at items, and at no others: what is frozen in it may look at them
-        beforehand."""
+    def looks_at(self) -> str:
+        """The items that players learn from, "all" or those that are "labelled", where a discriminator alone looks at
+        them, and at no others, so that what is frozen in it may do so beforehand; else empty."""
         ...
 
     @property
@@ -306,7 +306,7 @@ class TaskDefaults:
     draws: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     learns_labels: ClassVar[bool] = False
-    looks_alone: ClassVar[bool] = False
+    looks_at: ClassVar[str] = ""
     command: ClassVar[str] = "sample"
     usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"

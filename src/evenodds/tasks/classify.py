@@ -164,9 +164,11 @@ class Classify(TaskDefaults):
         return ("generator", "discriminator") if self.unsupervised else ("discriminator",)
 
     @property
-    def looks_alone(self) -> bool:
-        """Where nothing is generated, and no noise is laid over images."""
-        return not self.unsupervised and not self.noise
+    def looks_at(self) -> str:
+        """Other items are looked at where some are generated, or noise is laid over them."""
+        if self.unsupervised or self.noise:
+            return ""
+        return "all" if self.consistency or self.entropy else "labelled"
 
     @property
     def scoring(self) -> Scoring:

@@ -68,6 +68,9 @@ from evenodds.runs.values import IN_MEMORY, Part
 
 __all__ = ["fit", "resume", "start"]
 
+PRETRAINED = "pretrained"
+"""The family of discriminators that begin with what was learned from others."""
+
 
 def fit(
     data: Any,
@@ -231,10 +234,11 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
         draws=task.draws,
         augmentation=augmentation,
         batch=config.batch,
+        from_scratch=config.discriminator.name != PRETRAINED,
     )
     for line in troubles:
         say(f"data: {line}")
-    if better := task.better_generator(config.generator.name, dataset.shape):
+    if better := task.better_networks(config.generator.name, config.discriminator.name, dataset.shape):
         say(better)
     require_options_of_data(config, dataset)
     return dataset.told(*troubles)

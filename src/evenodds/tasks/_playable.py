@@ -244,8 +244,8 @@ class Playable(Task, Protocol):
         ...
 
     @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
-        """What learns more of items x of that shape than a generator of that family, and what to type for it; empty
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
+        """What learns more of items x of that shape than networks of these families, and what to type for it; empty
         where nothing is known to."""
         ...
 
@@ -393,7 +393,7 @@ class TaskDefaults:
         return "views=flip,translation"
 
     @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
         """Nothing is known."""
         return ""
 

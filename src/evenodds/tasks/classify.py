@@ -26,6 +26,7 @@ from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.slices import items_of_all, summed, whole
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Prior
+from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
 from evenodds.tasks._description import DataDescription
@@ -147,6 +148,15 @@ class Classify(TaskDefaults):
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
         """Images that are moved, turned and scaled a little keep their class; mirrored ones need not."""
         return "views=deformation"
+
+    @classmethod
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
+        """Of colour images, what was learned from others."""
+        if discriminator == "pretrained" or len(shape) != 3 or shape[0] != 3:
+            return ""
+        how = "Features learned from other photographs tell photographs apart better, in less time: "
+        how += "evenodds train classify-photos"
+        return how if is_here() else f"{how} ({NEEDED})"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The discriminator's for items x of that shape, and the generator's where there is a game."""

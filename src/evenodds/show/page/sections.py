@@ -78,9 +78,7 @@ def verdict(evaluation: Evaluation) -> Html:
     if records(evaluation, "hidden"):
         meaning = "Judged by cells that were observed and hidden. Runs that hid the same cells may be ranked by them."
     if records(evaluation, "told"):
-        meaning = (
-            "Judged by held-out items with a label. Runs that were judged by the same ones may be ranked."
-        )
+        meaning = "Judged by held-out items with a label. Runs that were judged by the same ones may be ranked."
     sentences = evaluation.get("verdict")
     lines = [sentences] if isinstance(sentences, str) else sentences if isinstance(sentences, Sequence) else []
     drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.parts import networks
 
-FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
+MODULES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
+ALONE = ["pretrained"]
+"""Discriminators without a generator: see tests/laws/test_beside.py."""
+FAMILIES = [name for name in MODULES if name not in ALONE]
 SHAPES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (4, 20, 28), (3, 27, 33), (1, 5, 4)]
 LATENT = 6
 

@@ -29,7 +29,7 @@ class Discriminator(Scores):
 
     Args:
         shape: (1 or 3, H, W).
-        side: to which images are brought before they are looked at, a multiple of 32; 0: the larger of their own
+        side: to which images are brought before they are looked at, a multiple of 32; None: the larger of their own
             sides, rounded up, but at least 128 and at most 224.
         dropout: share of the features that are dropped while training, each for itself, before the last layer.
         outputs: numbers per item; with more than one the logits are (N, outputs).
@@ -38,13 +38,15 @@ class Discriminator(Scores):
         BadInput: another shape, or the extra is missing.
     """
 
-    def __init__(self, shape: Sequence[int], *, side: int = 0, dropout: float = 0.0, outputs: int = 1) -> None:
+    def __init__(
+        self, shape: Sequence[int], *, side: int | None = None, dropout: float = 0.0, outputs: int = 1
+    ) -> None:
         super().__init__()
         channels, size = image_shape("pretrained", shape)
         if channels not in (1, 3):
             raise BadInput(f"pretrained features need 1 or 3 channels, got {channels}; set discriminator=dcgan")
-        if side < 0 or side % 32:
-            raise BadInput(f"'side', at which images are looked at, is a multiple of 32 or 0, got {side}; 0 fits it")
+        if side is not None and (side < 32 or side % 32):
+            raise BadInput(f"images are looked at in a multiple of 32, got discriminator.side={side}; leave it out")
         if not is_here():
             raise BadInput(NEEDED)
         self.shape = (channels, *size)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from evenodds.apply.classified import COMMAND, Classified
+from evenodds.apply.classified import Classified
 from evenodds.apply.classifying import told_of
 from evenodds.errors import BadInput
 from evenodds.files.text import quoted
@@ -37,7 +37,7 @@ def judged_classes(
     if not len(index):
         raise BadInput(
             "a classifier is judged by labelled items that were held out, and there are none; name others that have a "
-            f"label: evenodds {COMMAND} {quoted(session.folder)} DATA"
+            f"label: evenodds classify {quoted(session.folder)} DATA"
         )
     held_out = every.take(index)
     classified, config = told_of(session, held_out), session.config.data

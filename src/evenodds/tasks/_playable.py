@@ -306,7 +306,6 @@ class TaskDefaults:
     draws: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     learns_labels: ClassVar[bool] = False
-    looks_at: ClassVar[str] = ""
     command: ClassVar[str] = "sample"
     usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"
@@ -356,6 +355,11 @@ class TaskDefaults:
     def deals_apart(self) -> bool:
         """Nothing is promised: tasks deal what they like."""
         return False
+
+    @property
+    def looks_at(self) -> str:
+        """Others too."""
+        return ""
 
     @property
     def scoring(self) -> Scoring | None:

@@ -411,4 +411,6 @@ def test_photographs_are_told_apart_by_what_was_learned_from_others(
     told("evenodds train classify-photos", capsys.readouterr().err)
     with frozen_features(monkeypatch, pretrained):
         assert main(shlex.split(f"train classify-photos {short} discriminator.side=32")) == 0
-    assert "classify-photos" not in capsys.readouterr().err.replace("runs/classify-photos", "")
+    err = capsys.readouterr().err
+    assert err.count("images and their mirror images: looked at once, in 32 x 32, by the pretrained network") == 1
+    assert "train classify-photos" not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,8 @@ SHARE = 8
 """One of so many parts of the machine's memory may be taken."""
 AT_ONCE = 256
 """Items that are in memory as images at a time."""
+LONG = 15.0
+"""Seconds of which it is said how many there are."""
 
 
 def seen_beforehand(
@@ -59,8 +62,8 @@ def seen_beforehand(
         return dataset
 
     def look() -> Tensor:
-        beside = f" and {'its' if len(index) == 1 else 'their'} mirror images" if axes else ""
-        side = embedding.side
+        side, begun, done = embedding.side, time.perf_counter(), 0
+        beside = f" and {'its' if len(index) == 1 else 'their'} mirror images" * bool(axes)
         say(f"{count(len(index), 'image')}{beside}: looked at once, in {side} x {side}, by the pretrained network")
         found = torch.full(shape, torch.nan).contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), at_rest(discriminator):
@@ -70,6 +73,9 @@ def seen_beforehand(
                     for column in range(columns):
                         mirrored = x.flip([axis for axis, here in ((2, row), (3, column)) if here])
                         found[part, :, row, column] = embedding(mirrored).float().cpu()
+                if not done and (left := (time.perf_counter() - begun) * (len(index) / len(part) - 1)) > LONG:
+                    say(f"that takes about {left:.0f} s more")
+                done += len(part)
         return found
 
     key = ("seen beforehand", embedding.side, rows, columns, index.numpy().tobytes())

@@ -276,6 +276,8 @@ def planned(
     """
     left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
+    if config.discriminator.name == PRETRAINED:  # those runs that only measure say nothing
+        Run(config, dataset).see(say)
     ahead = Ahead(config, left, lambda config: Run(config, dataset))
     config, precision = choose_precision(config, ahead, say)
     config, threads = choose_threads(config, ahead, say)

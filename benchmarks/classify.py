@@ -58,8 +58,8 @@ ARMS: dict[str, dict[str, Any] | None] = {
 PHOTOS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "classify": ("classify", {"images": 24_000}),
     "classify-photos": ("classify-photos", {}),
-    "agreement": ("classify-photos", {"task__consistency": 1.0}),
-    "agreement, shares": ("classify-photos", {"task__consistency": 1.0, "task__shares": "true"}),
+    "shares known": ("classify-photos", {"task__shares": "true"}),
+    "photos, labels alone": ("classify-photos", {"task__consistency": 0.0}),
     "regression on features": None,
 }
 """The arms of photographs, each a recipe and what is set; the last learns from the features of `classify-photos`."""

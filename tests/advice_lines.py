@@ -266,6 +266,14 @@ LINES: dict[str, tuple[str, str]] = {
         "classify pictures photos",
         "classify naming kinds.npz --out a.csv",
     ),
+    "other data are put to it by evenodds classify {} DATA": (
+        "evaluate naming --against kinds.npz",
+        "classify naming kinds.npz --out a.csv",
+    ),
+    "name others that have a label: evenodds classify {} DATA": (
+        f"train classify --data kinds.npz --out new --quiet --set discriminator.width=4 {UNJUDGED}; evaluate new",
+        "classify new kinds.npz --out a.csv",
+    ),
     "or the column of a table, with --set data.label=COLUMN": (
         f"train classify-table --data rows.csv --out a --quiet --set discriminator.width=4 {SHORT}",
         f"train classify-table --data rows.csv --out a --quiet --set data.label=kind discriminator.width=4 {SHORT}",

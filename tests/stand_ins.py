@@ -15,7 +15,7 @@ from evenodds.data.readers.arrays import from_array
 from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.rows import fitted
 from evenodds.data.units import Units
-from evenodds.pretrained import rungs
+from evenodds.pretrained import frozen
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.config import Config
@@ -64,7 +64,7 @@ def frozen_features(monkeypatch: pytest.MonkeyPatch, asking: ModuleType) -> Iter
     torch.manual_seed(0)
     network = EfficientNetLite().eval().requires_grad_(False)
     monkeypatch.setattr(asking, "is_here", lambda: True)
-    monkeypatch.setattr(rungs, "published", lambda: network)
-    rungs._frozen.cache_clear()
+    monkeypatch.setattr(frozen, "published", lambda: network)
+    frozen._frozen.cache_clear()
     yield network
-    rungs._frozen.cache_clear()
+    frozen._frozen.cache_clear()

@@ -41,6 +41,7 @@ from evenodds.export.computing import Computing
 from evenodds.export.entry import Entry
 from evenodds.export.model import _numbers
 from evenodds.files.lock import locked
+from evenodds.parts.networks import pretrained
 from evenodds.runs.bench import Pace
 from evenodds.runs.build import build_task
 from evenodds.runs.build_contest import build_masks
@@ -51,8 +52,10 @@ from evenodds.runs.planning import TooShort, settle_task, with_glances, with_loo
 from evenodds.server.listening import Door
 from evenodds.server.places import Places
 from evenodds.studio import tools
+from evenodds.tasks import classify
 from tests.advice import on, refused, told
 from tests.serving import asked
+from tests.stand_ins import frozen_features
 from tests.studio import opened, run_folder
 
 
@@ -393,3 +396,21 @@ def test_a_run_fills_data_frames_whose_columns_have_names() -> None:
     told("a data frame of pandas is filled, got {}", refused(lambda: fill_frame(session, x)))
     filled = fill_frame(session, pandas.DataFrame(x, columns=session.card.columns))
     assert not filled.isna().any(axis=None)
+
+
+@on("evenodds train classify-photos")
+def test_photographs_are_told_apart_by_what_was_learned_from_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(classify, "is_here", lambda: True)
+    x = np.random.default_rng(0).integers(0, 256, (24, 3, 8, 8), dtype=np.uint8)
+    np.savez("photos.npz", x=x, y=np.arange(24) % 2)
+    short = "--data photos.npz --set device=cpu images=8 batch=8 watch=off threads=1 save_share=1 evaluate_share=1"
+    assert main(shlex.split(f"train classify {short} generator.width=4 discriminator.width=4")) == 0
+    told("evenodds train classify-photos", capsys.readouterr().err)
+    with frozen_features(monkeypatch, pretrained):
+        assert main(shlex.split(f"train classify-photos {short} discriminator.side=32")) == 0
+    err = capsys.readouterr().err
+    assert err.count("images and their mirror images: looked at once, in 32 x 32, by the pretrained network") == 1
+    assert "train classify-photos" not in err

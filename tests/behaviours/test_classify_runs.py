@@ -124,6 +124,24 @@ def test_scores_while_it_learns_are_of_held_out_labels(home: Path) -> None:
     assert read_settings(home / "run").card.class_counts == (9, 9)
 
 
+def test_an_evaluation_says_of_held_out_labels_what_classify_says(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", str(home / "run"), "--out", str(home / "all.csv")]) == 0
+    right = capsys.readouterr().err.split(" right ")[0].split()[-1]
+    assert main(["report", str(home / "run")]) == 0
+    content = json.loads((home / "run" / "evaluation.json").read_text())
+    assert content["verdict"][0].startswith(f"{right} right (")
+    tested = [row for row in rows_of(home / "all.csv") if row["held_out"] == "1" and row["known"]]
+    assert content["subject"]["items"] == len(tested) == sum(map(sum, content["confusion"]))
+    assert [row["tested"] for row in content["told"]] == [3, 3]
+    page = (home / "run" / "report.html").read_text()
+    assert "By class" in page
+    assert "light &lt;b&gt;" in page
+    assert main(["evaluate", str(home / "run")]) == 0
+    assert "held-out items with a label" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("few", [True, False])
 def test_where_few_have_a_label_each_batch_has_labelled_ones_beside_it(home: Path, few: bool) -> None:
     changes = {name.replace("__", "."): value for name, value in SMALL.items()}
@@ -143,7 +161,7 @@ def test_where_few_have_a_label_each_batch_has_labelled_ones_beside_it(home: Pat
     ("words", "said"),
     [
         (["sample", "{run}", "-n", "2"], "put it to work: evenodds classify"),
-        (["evaluate", "{run}"], "put it to work: evenodds classify"),
+        (["evaluate", "{run}", "--metrics", "all"], "is judged by its held-out items that have a label"),
         (["segment", "{run}", "one.png", "two.png"], "put it to work with `evenodds classify`"),
         (["classify", "{run}/../photos", "{run}"], "`evenodds classify RUN DATA` takes the run first"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pkgutil
 from importlib import import_module
 from typing import Any
 
@@ -20,16 +19,15 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import Feed, train
-from evenodds.parts import networks
 from evenodds.parts.losses.adversarial import hinge, non_saturating
 from evenodds.parts.losses.penalties import r1
 from evenodds.parts.priors import Normal
 from evenodds.parts.views import translation
 from evenodds.tasks.classify import Classify
 from evenodds.tasks.contest import Contest
+from tests.families import FAMILIES
 from tests.games import assert_resumes_exactly
 
-FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 CLASSES, LATENT = 3, 4
 NAMES = ("a", "b", "c")
 PLACES = [(name, shape) for name in FAMILIES for shape in [(2, 9, 8), *([(5,)] if name == "mlp" else [])]]

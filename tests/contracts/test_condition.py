@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import pkgutil
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +17,6 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import train
-from evenodds.parts import networks
 from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import gradient_penalty, r1_r2
 from evenodds.parts.priors import Normal
@@ -26,9 +24,9 @@ from evenodds.parts.views import jitter
 from evenodds.tasks._conditional import CONTRASTS, COSTS, WAYS
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
+from tests.families import FAMILIES
 from tests.games import assert_resumes_exactly
 
-FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 LENGTH, LATENT = 3, 4
 PLACES = [(name, shape) for name in FAMILIES for shape in [(2, 9, 8), *([(5,)] if name == "mlp" else [])]]
 

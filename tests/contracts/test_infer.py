@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pkgutil
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +17,6 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import train
-from evenodds.parts import networks
 from evenodds.parts.losses.adversarial import least_squares, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import finite_difference, gradient_penalty, r1_r2
 from evenodds.parts.networks import mlp
@@ -29,8 +27,8 @@ from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer, encoder_options
 from evenodds.tasks.invertible import Invertible
+from tests.families import FAMILIES
 
-FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 LATENT, SEEN = 4, 8
 PLACES = [(name, shape) for name in FAMILIES for shape in [(2, 9, 8), *([(5,)] if name == "mlp" else [])]]
 

@@ -1,5 +1,7 @@
 """A run that the memory does not hold is refused before any is asked for, and none that it holds is."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.learners import Gradient
 from evenodds.game.trainer import train
+from evenodds.parts.networks import pretrained
 from evenodds.runs import memory
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_players, build_task
@@ -28,7 +31,7 @@ from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
 from evenodds.tasks._playable import Playable
-from tests.stand_ins import data_for
+from tests.stand_ins import data_for, frozen_features
 
 FOUR_GIB = 2**32
 FIRST = torch.zeros(1, dtype=torch.int64)
@@ -80,7 +83,15 @@ def test_weights_without_values_are_drawn_by_nobody() -> None:
     assert not [name for name in asked if name.startswith(("normal", "uniform"))]
 
 
+@pytest.fixture
+def frozen(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A network for the published one, where a recipe asks for it."""
+    with frozen_features(monkeypatch, pretrained) if name == "classify-photos" else nullcontext():
+        yield
+
+
 @pytest.mark.parametrize("name", names("recipes"))
+@pytest.mark.usefixtures("frozen")
 def test_every_recipe_is_counted_and_fits_into_four_gibibytes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config, dataset, task = prepared(name)
     state = torch.get_rng_state()

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.parts import networks
+from tests.families import FAMILIES
 
-FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 SHAPES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (4, 20, 28), (3, 27, 33), (1, 5, 4)]
 LATENT = 6
 

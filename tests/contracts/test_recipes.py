@@ -17,6 +17,7 @@ from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
+from evenodds.parts.networks import pretrained
 from evenodds.runs import default_recipe
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_task, open_data
@@ -29,13 +30,22 @@ from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
 from evenodds.runs.settings_table import documented
 from evenodds.runs.values import IN_MEMORY, Part, as_number
-from tests.stand_ins import data_for, settled
+from tests.stand_ins import data_for, frozen_features, settled
 
 
 @pytest.mark.parametrize("name", names("recipes"))
-def test_recipe(name: str) -> None:
+def test_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     assert from_mapping(config.to_mapping()) == config  # what is written is what is read
+    if config.discriminator.name != "pretrained":
+        played(config)
+        return
+    with frozen_features(monkeypatch, pretrained):
+        played(config)
+
+
+def played(config: Config) -> None:
+    """All that learns has learned after two rounds of each stage."""
     dataset = data_for(config, images=12)
     config = settled(config, dataset)
     run = Run(config, dataset)

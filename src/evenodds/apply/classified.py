@@ -63,6 +63,27 @@ class Classified:
         return share, *wilson(share, int(tested.sum()))
 
     @property
+    def by_class(self) -> list[dict[str, Any]]:
+        """For each class its "name"; "answers", the items that are said to be of it; "tested", those of it that show
+        how often answers are right; "found", the share of these that are said to be of it, and "right", the share that
+        is of it among those tested that are said to be. None of a share of nothing."""
+        answers, known, tested = self.answers, self.known, self.tested
+        rows = []
+        for k, name in enumerate(self.classes):
+            there, said = tested & (known == k), tested & (answers == k)
+            row = {"name": name, "answers": int((answers == k).sum()), "tested": int(there.sum())}
+            found = float((answers[there] == k).mean()) if there.any() else None
+            rows.append(row | {"found": found, "right": float((known[said] == k).mean()) if said.any() else None})
+        return rows
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(K, K) of the tested items, true classes by rows, answers by columns."""
+        matrix = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        np.add.at(matrix, (self.known[self.tested], self.answers[self.tested]), 1)
+        return matrix
+
+    @property
     def rows(self) -> list[list[object]]:
         """A head, and a row for each item: its name or number, class, probability, what is known, each probability."""
         names_of_classes = [*self.classes, ""]

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from evenodds.apply.classified import COMMAND, Classified
 from evenodds.apply.items import AT_ONCE, BATCH, facts_beside, items
+from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.runs.session import Session
 
-__all__ = ["classify", "probabilities", "require_classifier"]
+__all__ = ["classify", "probabilities", "require_classifier", "told_of"]
 
 
 def require_classifier(session: Session) -> None:
@@ -58,6 +59,15 @@ def classify(
     """
     require_classifier(session)
     data = items(session, source, reading, most_pixels)
+    return told_of(session, data, facts_beside(session, data, source).get("held_out"))
+
+
+def told_of(session: Session, data: Dataset, held_out: NDArray[np.bool_] | None = None) -> Classified:
+    """What a run says of the class of each of these items.
+
+    Args:
+        held_out: (N,) bool, which of the run's own items it has not learned from; None of other data.
+    """
     parts = torch.split(torch.arange(len(data)), AT_ONCE)
     found = np.concatenate([probabilities(session, data.batch(part)["x"]) for part in parts])
     classes = session.card.classes
@@ -66,5 +76,4 @@ def classify(
     names = [*data.classes, ""]
     known = np.array([place.get(names[k], -1) for k in told.tolist()], np.int64)
     strange = sorted({names[k] for k in told.tolist()} - {*classes, ""})
-    held_out = facts_beside(session, data, source).get("held_out")
     return Classified(classes, found, data.names, known, held_out, tuple(strange))

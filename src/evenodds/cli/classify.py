@@ -11,9 +11,9 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, app
 from evenodds.cli.opening import RunOrModel, beside, is_alone, require_order, run_or_model
 from evenodds.cli.ranges import Pixels
+from evenodds.cli.tables import class_table
 from evenodds.data.wording import count, listed
 from evenodds.files.terminal import result, result_table, say
-from evenodds.files.text import aligned
 
 if TYPE_CHECKING:
     from evenodds.apply.classified import Classified
@@ -22,8 +22,6 @@ __all__ = ["classify"]
 
 FEW = 3
 """Classes that are named for a single item."""
-MOST_ROWS = 40
-"""Classes of which a table is printed."""
 
 
 @app.command
@@ -67,7 +65,7 @@ def classify(
     else:
         for line in [*_strange(classified), *_accuracy(classified)]:
             say(line)
-        result_table(_by_class(classified))
+        result_table(class_table(classified.by_class))
     result(write_classes(path, classified))
 
 
@@ -113,18 +111,3 @@ def _accuracy(classified: Classified) -> list[str]:
         return [f"No {which}item has a label, so how often this is right is not known."]
     sure = "{:.1%} right ({:.1%} to {:.1%})".format(*right)
     return [f"{sure} of {count(tested, f'{which}item')} with a label."]
-
-
-def _by_class(classified: Classified) -> list[str]:
-    """A line for each class: the items that are said to be of it, and how many of its own are found."""
-    answers, known, tested = classified.answers, classified.known, classified.tested
-    body = []
-    for k, name in enumerate(classified.classes[:MOST_ROWS]):
-        there = tested & (known == k)
-        found = f"{(answers[there] == k).mean():.1%}" if there.any() else "-"
-        said = tested & (answers == k)
-        right = f"{(known[said] == k).mean():.1%}" if said.any() else "-"
-        body.append((name, f"{(answers == k).sum():,}", f"{there.sum():,}", found, right))
-    more = len(classified.classes) - MOST_ROWS
-    rest = [f"and {more:,} more classes"] if more > 0 else []
-    return [*aligned([("class", "answers", "tested by", "found", "right"), *body]), *rest]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from evenodds.evaluation.evaluate import Evaluation
     from evenodds.evaluation.truth import TruthReport
 
-__all__ = ["comparison_table", "evaluation_table", "truth_table"]
+__all__ = ["class_table", "comparison_table", "evaluation_table", "truth_table"]
 
 MOST_ROWS = 30
 """Images of which each has its line."""
@@ -26,6 +26,8 @@ def evaluation_table(evaluation: Evaluation) -> list[str]:
     subject, reference = e["subject"], e["reference"]
     if "hidden" in e:
         return _hidden(e)
+    if "told" in e:
+        return _told(e)
     head = [
         f"{subject['path']}: {subject['items']:,} samples against {reference['items']:,} {reference['role']}",
         *subject.get("notes", ()),
@@ -64,6 +66,31 @@ def _hidden(e: Mapping[str, Any]) -> list[str]:
         "absolute error; beside them those of the column's mean, its median and its commonest word",
         *aligned([names, *map(_column, e["hidden"])]),
     ]  # fmt: skip
+
+
+def _told(e: Mapping[str, Any]) -> list[str]:
+    """Of a run that tells classes apart: the verdict, the scores, and a line for each class."""
+    subject, reference = e["subject"], e["reference"]
+    head = f"{subject['path']}: {subject['items']:,} {reference['role']}"
+    scores = [(s["title"], f"{s['value']:.4g}", f"{s['low']:.4g} to {s['high']:.4g}", s["note"]) for s in e["scores"]]
+    table = aligned([("", "value", "95 % interval", ""), *scores])
+    return [head, "", *e["verdict"], "", *table, "", *class_table(e["told"])]
+
+
+MOST_CLASSES = 40
+"""Of which each has its line."""
+
+
+def class_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each class: the items that are said to be of it, and how many of its own are found."""
+    shares = [["-" if row[name] is None else f"{row[name]:.1%}" for name in ("found", "right")] for row in rows]
+    body = [
+        (row["name"], f"{row['answers']:,}", f"{row['tested']:,}", *two)
+        for row, two in zip(rows[:MOST_CLASSES], shares, strict=False)
+    ]
+    more = len(rows) - MOST_CLASSES
+    rest = [f"and {more:,} more classes"] if more > 0 else []
+    return [*aligned([("class", "answers", "tested by", "found", "right"), *body]), *rest]
 
 
 def _column(row: Mapping[str, Any]) -> tuple[str, ...]:

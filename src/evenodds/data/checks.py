@@ -30,6 +30,7 @@ def check(
     draws: bool = True,
     augmentation: str = "",
     batch: int = 0,
+    from_scratch: bool = True,
 ) -> list[str]:
     """Plain sentences on what will trouble a run on such data; none where all is well.
 
@@ -39,6 +40,7 @@ def check(
         by_class: whether classes are to be learned.
         draws: whether samples are to be drawn, which may be copies.
         batch: items that are shown at once.
+        from_scratch: whether networks learn from these items alone; for what was learned from others few suffice.
         augmentation: the settings under which images are shown in more ways; empty where there are none, or they are.
 
     Raises:
@@ -52,10 +54,10 @@ def check(
         # Points of a source are drawn anew each: two are equal where their floats are, which tells nothing.
         *(_repeated(sums, train, held_out) if data.kind != "toy" else []),
         *_constant(data),
-        *_few(data, len(train), augmentation, draws),
+        *(_few(data, len(train), augmentation, draws) if from_scratch else []),
         *_few_rows(data, len(train), draws),
         *_held_out(len(held_out), data.apart is not None),
-        *_batch(batch, len(train)),
+        *(_batch(batch, len(train)) if from_scratch else []),
     ]
 
 

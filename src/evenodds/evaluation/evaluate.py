@@ -25,6 +25,7 @@ from evenodds.evaluation.material import Material, gather, opened
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.outside import outside
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
+from evenodds.evaluation.told_classes import judged_classes
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
 from evenodds.files.text import quoted
@@ -161,7 +162,8 @@ def assess(
 ) -> tuple[Evaluation, Examination | None]:
     """The evaluation, and what it was computed on; see `evaluate` and, for the further arguments, `gather`.
 
-    A run that fills tables is judged by cells that are hidden: there is no examination of samples then.
+    A run that fills tables is judged by cells that are hidden, and one that tells classes apart by held-out labels:
+    there is no examination of samples then.
     """
     with allowing(subject.allow if isinstance(subject, Session) else ()):
         return _assessed(subject, against, metrics, features, seed, step, opening)
@@ -181,9 +183,9 @@ def _assessed(
     chosen(metrics)  # a wrong name is said before time is spent
     say = step if step is not None else lambda what, done, total: None
     subject = opened(subject, opening.get("checkpoint", "last"), opening.get("device", "auto"))
-    if isinstance(subject, Session) and subject.card.has_gaps:
+    if isinstance(subject, Session) and (subject.card.has_gaps or subject.task.learns_labels):
         others = {"--against": against, "--metrics": metrics, "--features": features, "--train": opening.get("train")}
-        found = _of_filler(subject, others, seed, say, opening)
+        found = _of_answers(subject, others, seed, say, opening)
         return Evaluation({**found, "seconds": round(time.perf_counter() - begun, 2)}), None
     material = gather(subject, against, seed=seed, reading=lambda done, total: say("reading", done, total), **opening)
     examination = examine(material, features, say)
@@ -191,19 +193,23 @@ def _assessed(
     return Evaluation({**evaluation.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
 
 
-def _of_filler(
+def _of_answers(
     session: Session, others: Mapping[str, Any], seed: int, say: Step, opening: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The content of an evaluation of a run that fills tables."""
+    """The content of an evaluation of a run whose answers are right or wrong: it fills tables, or tells classes."""
+    fills = session.card.has_gaps
+    what, by = (
+        ("fills tables", "cells of its held-out rows that are hidden")
+        if fills
+        else ("tells classes apart", "its held-out items that have a label")
+    )
     for flag, value in others.items():
         if value is not None:
-            raise BadInput(
-                f"{session.folder} fills tables, and is judged by cells of its held-out rows that are hidden; leave "
-                f"{flag} out"
-            )
-    say("hidden cells", 0, 1)
-    reading = partial(say, "reading")
-    found = judged(session, opening.get("run_data"), opening.get("n", 10_000), seed, reading)
+            other = "" if fills else f"; other data are put to it by evenodds classify {quoted(session.folder)} DATA"
+            raise BadInput(f"{session.folder} {what}, and is judged by {by}{other}; leave {flag} out")
+    say("hidden cells" if fills else "held-out items", 0, 1)
+    data, n, reading = opening.get("run_data"), opening.get("n", 10_000), partial(say, "reading")
+    found = judged(session, data, n, seed, reading) if fills else judged_classes(session, data, n, reading)
     return {"schema": SCHEMA, "evenodds": __version__, **found}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
@@ -29,6 +29,7 @@ from evenodds.game.rules import Game
 from evenodds.game.slices import own_rows
 from evenodds.game.trainer import Feed, Listener, Training
 from evenodds.game.watch.history import Cells
+from evenodds.runs.beforehand import seen_beforehand
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
 from evenodds.runs.choices import add_choice
@@ -246,14 +247,33 @@ class Run:
         config, engine, rows = self.config, self.engine, None
         if engine.size > 1 and self.task.deals_apart:
             rows = own_rows(config.batch, engine.rank, engine.size, engine.accumulate)
-        batches = Batches(self.dataset, self.train_index, config.batch, config.seed, engine.device, rows=rows)
-        if not self.task.learns_labels or self.dataset.y is None:
-            return batches
-        labelled = self.dataset.labelled(self.train_index)
-        if len(labelled) > FEW_LABELS * len(self.train_index):
+        batches = Batches(self.seen, self.train_index, config.batch, config.seed, engine.device, rows=rows)
+        labelled = self._few_labelled
+        if labelled is None:
             return batches
         size = -(-config.batch // LABELLED)
-        return WithLabels(batches, self.dataset, labelled, size, config.seed, engine.device)
+        return WithLabels(batches, self.seen, labelled, size, config.seed, engine.device)
+
+    @property
+    def _few_labelled(self) -> Tensor | None:
+        """The training items that have a label, where a task learns labels and few have one; else None."""
+        if not self.task.learns_labels or self.dataset.y is None:
+            return None
+        labelled = self.dataset.labelled(self.train_index)
+        return labelled if len(labelled) <= FEW_LABELS * len(self.train_index) else None
+
+    @cached_property
+    def seen(self) -> Dataset:
+        """The data as the players learn from them and are judged by."""
+        return self.see(self.say)
+
+    def see(self, say: Callable[[str], None]) -> Dataset:
+        """Looks at the data beforehand, where that is possible; it is said, once for all runs of the same data."""
+        labelled, held_out = self._few_labelled, self.held_out_index
+        learned = self.train_index if labelled is None or self.task.looks_at == "all" else labelled
+        judged = self.dataset.labelled(held_out) if self.task.learns_labels else held_out
+        index, player = torch.cat([learned, judged]), self.game.players.get("discriminator")
+        return seen_beforehand(self.task, player, self.dataset, index, self.config.views, self.engine, say)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -325,7 +345,7 @@ class Run:
         learned = self.train_index
         if self.config.images < LEAST_TIMES * len(learned):  # nothing is learned by heart so soon
             learned = learned[:0]
-        return held_out(self.task, self.dataset, self.held_out_index, learned, self.config.seed, self.engine)
+        return held_out(self.task, self.seen, self.held_out_index, learned, self.config.seed, self.engine)
 
     @cached_property
     def evidence(self) -> Evidence | None:

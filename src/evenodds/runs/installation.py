@@ -29,7 +29,7 @@ BRINGS: Mapping[str, str] = {
     "mlflow": "runs logged by MLflow",
     "pandas": "data frames and spreadsheets",
     "parquet": "tables in Parquet and Arrow files",
-    "pretrained": "features of photographs, for scores, discriminators, perceptual costs and segmentation",
+    "pretrained": "features of photographs, for scores, discriminators, perceptual costs, segmentation and classes",
     "serve": "runs and exported files over HTTP",
     "sklearn": "handwritten digits, estimators for scikit-learn, classifiers of trials",
     "studio": "the studio, in the browser",

@@ -68,6 +68,9 @@ from evenodds.runs.values import IN_MEMORY, Part
 
 __all__ = ["fit", "resume", "start"]
 
+PRETRAINED = "pretrained"
+"""The family of discriminators that begin with what was learned from others."""
+
 
 def fit(
     data: Any,
@@ -231,10 +234,11 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
         draws=task.draws,
         augmentation=augmentation,
         batch=config.batch,
+        from_scratch=config.discriminator.name != PRETRAINED,
     )
     for line in troubles:
         say(f"data: {line}")
-    if better := task.better_generator(config.generator.name, dataset.shape):
+    if better := task.better_networks(config.generator.name, config.discriminator.name, dataset.shape):
         say(better)
     require_options_of_data(config, dataset)
     return dataset.told(*troubles)
@@ -272,6 +276,8 @@ def planned(
     """
     left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
+    if config.discriminator.name == PRETRAINED:  # those runs that only measure say nothing
+        Run(config, dataset).see(say)
     ahead = Ahead(config, left, lambda config: Run(config, dataset))
     config, precision = choose_precision(config, ahead, say)
     config, threads = choose_threads(config, ahead, say)

@@ -78,17 +78,18 @@ def transfer(source: Session, run: Run) -> Choice:
         What was taken, as it is kept in choices.json.
 
     Raises:
-        BadInput: nothing of the generator fits.
+        BadInput: nothing of the generator fits, or of the discriminator where nothing is generated.
     """
     old, new = _Side.of(source.config, source.task, source.card), _Side.of(run.config, run.task, run.card_light)
     taken: dict[str, dict[str, Any]] = {}
     for name, player in run.game.players.items():
         if name in source.players and any(True for _ in player.parameters()):
             taken[name] = _filled(name, source.players[name], player, old, new)
-    if not any(one["tensors"] for name, one in taken.items() if name.startswith("generator")):
+    role = "generator" if "generator" in run.game.players else "discriminator"
+    if not any(one["tensors"] for name, one in taken.items() if name.startswith(role)):
         raise BadInput(
-            f"nothing of the generator of {quoted(source.folder)} ({source.config.generator.name}) fits this one "
-            f"({run.config.generator.name}); leave the recipe out to take that of the run"
+            f"nothing of the {role} of {quoted(source.folder)} ({getattr(source.config, role).name}) fits this one "
+            f"({getattr(run.config, role).name}); leave the recipe out to take that of the run"
         )
     if run.average is not None:
         for name, copy in run.average.copies.items():

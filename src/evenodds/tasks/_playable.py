@@ -187,6 +187,12 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def looks_at(self) -> str:
+        """The items that players learn from, "all" or those that are "labelled", where a discriminator alone looks at
+        them, and at no others, so that what is frozen in it may do so beforehand; else empty."""
+        ...
+
+    @property
     def deals_apart(self) -> bool:
         """Whether each row of a hand follows from the same row of the real batch alone: a process that plays some rows
         need not read the others."""
@@ -238,8 +244,8 @@ class Playable(Task, Protocol):
         ...
 
     @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
-        """What learns more of items x of that shape than a generator of that family, and what to type for it; empty
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
+        """What learns more of items x of that shape than networks of these families, and what to type for it; empty
         where nothing is known to."""
         ...
 
@@ -351,6 +357,11 @@ class TaskDefaults:
         return False
 
     @property
+    def looks_at(self) -> str:
+        """Others too."""
+        return ""
+
+    @property
     def scoring(self) -> Scoring | None:
         """Samples and data are compared as two sets."""
         return None
@@ -386,7 +397,7 @@ class TaskDefaults:
         return "views=flip,translation"
 
     @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
         """Nothing is known."""
         return ""
 

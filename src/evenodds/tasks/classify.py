@@ -26,6 +26,7 @@ from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.slices import items_of_all, summed, whole
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Prior
+from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
 from evenodds.tasks._description import DataDescription
@@ -92,7 +93,6 @@ class Classify(TaskDefaults):
     threshold: float = 0.0
     shares: Sequence[float] | None = None
     noise: float = 0.0
-    roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     draws: ClassVar[bool] = False
     learns_labels: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("discriminator",)
@@ -149,16 +149,36 @@ class Classify(TaskDefaults):
         """Images that are moved, turned and scaled a little keep their class; mirrored ones need not."""
         return "views=deformation"
 
+    @classmethod
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
+        """Of colour images, what was learned from others."""
+        if discriminator == "pretrained" or len(shape) != 3 or shape[0] != 3:
+            return ""
+        how = "Features learned from other photographs tell photographs apart better, in less time: "
+        how += "evenodds train classify-photos"
+        return how if is_here() else f"{how} ({NEEDED})"
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
-        """The networks of both players, for items x of that shape."""
-        return {
-            "generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape))),
-            "discriminator": NetworkSpec("Discriminator", (tuple(shape),), {"outputs": self.classes}),
-        }
+        """The discriminator's for items x of that shape, and the generator's where there is a game."""
+        generator = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
+        discriminator = NetworkSpec("Discriminator", (tuple(shape),), {"outputs": self.classes})
+        return (generator if self.unsupervised else {}) | {"discriminator": discriminator}
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """None: samples are no end here, and no logit alone says what is real."""
         return {}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Nothing is generated without a game."""
+        return ("generator", "discriminator") if self.unsupervised else ("discriminator",)
+
+    @property
+    def looks_at(self) -> str:
+        """Other items are looked at where some are generated, or noise is laid over them."""
+        if self.unsupervised or self.noise:
+            return ""
+        return "all" if self.consistency or self.entropy else "labelled"
 
     @property
     def scoring(self) -> Scoring:

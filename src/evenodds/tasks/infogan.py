@@ -53,7 +53,7 @@ class InfoGAN(CodedTask):
     reads: ClassVar[str] = "discriminator"
 
     @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
         """Of images, a task whose categories are settled on real ones first."""
         if len(shape) != 3:
             return ""

@@ -108,9 +108,9 @@ class Segment(Paired):
         return "" if shown else "task.zoom=1.5 task.focus=0.5 task.jitter=0.2"
 
     @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+    def better_networks(cls, generator: str, discriminator: str, shape: Sequence[int]) -> str:
         """Of colour photographs, one that begins with what was learned from others."""
-        if family == "pretrained" or shape[0] != 3 or min(shape[1:]) < _LEAST_SIDE:
+        if generator == "pretrained" or shape[0] != 3 or min(shape[1:]) < _LEAST_SIDE:
             return ""
         how = "An encoder trained on photographs labels scenes better in the same time: --set generator=pretrained"
         return how if is_here() else f"{how} ({NEEDED})"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.pretrained.efficientnet_lite import NEEDED, RUNGS, is_here
+from evenodds.pretrained.frozen import brought_to
 from evenodds.pretrained.rungs import Rungs
 
 __all__ = ["Heads", "heads"]
@@ -49,13 +50,8 @@ class Heads(Rungs):
             raise BadInput(NEEDED)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.expand(-1, 3, -1, -1)
-        if x.shape[2:] != (self.side, self.side):
-            smaller = min(x.shape[2:]) > self.side
-            wide = x.float()  # where smoothing in float16 is not there
-            x = F.interpolate(wide, (self.side, self.side), mode="bilinear", antialias=smaller).to(x.dtype)
         found = []
-        for rung, first, second in zip(self.maps(x), self.first, self.second, strict=True):
+        for rung, first, second in zip(self.maps(brought_to(self.side, x)), self.first, self.second, strict=True):
             hidden = F.leaky_relu(first(rung), 0.2)
             found.append(F.leaky_relu(second(hidden), 0.2).mean((2, 3)))
         return torch.cat(found, 1)

@@ -17,6 +17,7 @@ from evenodds.show.page.markup import Html, element, join
 from evenodds.show.page.numerals import MINUS, count, part, records, text
 from evenodds.show.page.sections import measured, memorisation, scores, suspects, verdict
 from evenodds.show.page.style import STYLE
+from evenodds.show.page.told import told
 from evenodds.show.page.words import listed
 
 __all__ = ["page"]
@@ -68,9 +69,9 @@ def _foot(content: Content) -> Html | None:
 def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     """(id, heading, body) in the order of the page; a body of None is left out."""
     e = content.evaluation
-    of_filler = records(e, "hidden")  # judged by these alone
+    of_answers = records(e, "hidden") or records(e, "told")  # judged by these alone
     sections = {
-        "scores": None if of_filler else scores(e),
+        "scores": None if of_answers else scores(e),
         "columns": columns(e),
         "classes": classes(e),
         "memorisation": memorisation(e),
@@ -83,6 +84,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     return [
         ("samples", "Samples", pictures.get("samples")),
         ("hidden", "Hidden cells", hidden(e)),
+        ("told", "By class", told(e)),
         ("scores", "Scores", sections["scores"]),
         ("columns", "Columns", sections["columns"]),
         ("classes", "Classes", sections["classes"]),
@@ -93,7 +95,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
         ("walk", "A walk through the latent space", pictures.get("walk")),
         ("history", "History", course(content.history, content.noun)),
         ("pictures", "Further pictures", join(others)),
-        ("missing", "Not measured", _missing(sections) if e and not of_filler else None),
+        ("missing", "Not measured", _missing(sections) if e and not of_answers else None),
         ("settings", "Settings", _folded(content)),
         ("fingerprint", "Fingerprint", _fingerprint(e)),
     ]

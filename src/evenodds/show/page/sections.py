@@ -29,6 +29,8 @@ SOUND = {
 }
 
 
+ANSWERS = {"hidden": "hidden cells", "told": "answers"}
+"""What is judged of runs that draw no samples, by the part of their evaluations."""
 KINDS = {"image": "images of", "table": "rows of", "toy": "points of"}
 """What the shape of an item is that of."""
 
@@ -40,7 +42,7 @@ def measured(evaluation: Evaluation, noun: str) -> Html | None:
         return None
     items, images_seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
     parts = [
-        f"{count(items)} {'hidden cells' if records(evaluation, 'hidden') else 'samples'}"
+        f"{count(items)} {next((what for key, what in ANSWERS.items() if records(evaluation, key)), 'samples')}"
         if finite(items) is not None
         else "Samples",
         f" of {text(subject.get('path'))}" if subject.get("path") else "",
@@ -75,6 +77,8 @@ def verdict(evaluation: Evaluation) -> Html:
         meaning = "This run has not been evaluated: there are no scores to show. “evenodds evaluate” makes them."
     if records(evaluation, "hidden"):
         meaning = "Judged by cells that were observed and hidden. Runs that hid the same cells may be ranked by them."
+    if records(evaluation, "told"):
+        meaning = "Judged by held-out items with a label. Runs that were judged by the same ones may be ranked."
     sentences = evaluation.get("verdict")
     lines = [sentences] if isinstance(sentences, str) else sentences if isinstance(sentences, Sequence) else []
     drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")

@@ -1,0 +1,82 @@
+"""What a frozen network sees in the items of a run, looked at once before it plays rather than in every pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
+from evenodds.data.wording import count
+from evenodds.files.memory import machine_bytes
+from evenodds.game.engine import Engine
+from evenodds.game.modes import at_rest
+from evenodds.tasks._playable import Playable
+
+__all__ = ["seen_beforehand"]
+
+MIRRORS = ("flip", "flip_vertical")
+"""Views of which there are two each: an item as it is, and mirrored."""
+SHARE = 8
+"""One of so many parts of the machine's memory may be taken."""
+AT_ONCE = 256
+"""Items that are in memory as images at a time."""
+LONG = 15.0
+"""Seconds of which it is said how many there are."""
+
+
+def seen_beforehand(
+    task: Playable,
+    discriminator: Any,
+    dataset: Dataset,
+    index: Tensor,
+    views: Sequence[str],
+    engine: Engine,
+    say: Callable[[str], None],
+) -> Dataset:
+    """The data as the discriminator sees them: features (N, F, 1 or 2, 1 or 2) in place of images, where it may look at
+    them beforehand; else as they are.
+
+    Columns are those of an item and of its mirror image, and rows likewise, so that the views `flip` and
+    `flip_vertical` do to features what they do to images. Items that are not asked for are NaN. What was seen is kept
+    with the data: the next run of the same data looks at nothing again.
+
+    Args:
+        discriminator: may have an `embedding`, a module that learns nothing.
+        index: (n,) the items that are trained on and judged by.
+        views: of the run.
+        say: gets a sentence before images are looked at.
+    """
+    embedding = getattr(discriminator, "embedding", None)
+    if embedding is None or not task.looks_at or not set(views) <= set(MIRRORS):
+        return dataset
+    axes = [axis for axis, name in ((3, "flip"), (2, "flip_vertical")) if name in views]
+    rows, columns = 1 + (2 in axes), 1 + (3 in axes)
+    shape = (len(dataset), embedding.length, rows, columns)
+    if 4 * torch.Size(shape).numel() > machine_bytes() // SHARE:
+        return dataset
+
+    def look() -> Tensor:
+        side, begun, done = embedding.side, time.perf_counter(), 0
+        beside = f" and {'its' if len(index) == 1 else 'their'} mirror images" * bool(axes)
+        say(f"{count(len(index), 'image')}{beside}: looked at once, in {side} x {side}, by the pretrained network")
+        found = torch.full(shape, torch.nan).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), at_rest(discriminator):
+            for part in torch.split(index, AT_ONCE):
+                x = dataset.batch(part, engine.device)["x"]
+                for row in range(rows):
+                    for column in range(columns):
+                        mirrored = x.flip([axis for axis, here in ((2, row), (3, column)) if here])
+                        found[part, :, row, column] = embedding(mirrored).float().cpu()
+                if not done and (left := (time.perf_counter() - begun) * (len(index) / len(part) - 1)) > LONG:
+                    say(f"that takes about {left:.0f} s more")
+                done += len(part)
+        return found
+
+    key = ("seen beforehand", embedding.side, rows, columns, index.numpy().tobytes())
+    return replace(dataset, x=dataset.once(key, look), units=Units((-1.0,), (1.0,), "float32"), items=None)

@@ -29,8 +29,9 @@ from evenodds.evaluation.report import report
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.parts.priors import Prior
 from evenodds.runs.session import Session
+from evenodds.tasks._defaults import TaskDefaults
 from evenodds.tasks._description import DataDescription
-from evenodds.tasks._playable import NetworkSpec, TaskDefaults
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.contest import Contest
 from tests.short import AT_THE_END
 

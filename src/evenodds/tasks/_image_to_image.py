@@ -17,8 +17,9 @@ from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import both, from_share, until_share
 from evenodds.parts.priors import Prior
 from evenodds.tasks._crops import Piece, deal_piece, piece_size
+from evenodds.tasks._defaults import TaskDefaults
 from evenodds.tasks._discriminator import DiscriminatorCosts
-from evenodds.tasks._playable import WITHOUT_DISCRIMINATOR, Conversion, NetworkSpec, Scoring, TaskDefaults
+from evenodds.tasks._playable import WITHOUT_DISCRIMINATOR, Conversion, NetworkSpec, Scoring
 from evenodds.tasks.contest import Contest
 
 __all__ = ["ImageToImage", "Paired", "SourceAware"]

@@ -29,8 +29,9 @@ from evenodds.parts.priors import Prior
 from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
+from evenodds.tasks._defaults import TaskDefaults
 from evenodds.tasks._description import DataDescription
-from evenodds.tasks._playable import NetworkSpec, Scoring, TaskDefaults
+from evenodds.tasks._playable import NetworkSpec, Scoring
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Classify"]

@@ -14,8 +14,9 @@ from evenodds.game.rules import Batch, Costs, Move, Players, Task
 from evenodds.game.schedule import but_every, every
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Prior
+from evenodds.tasks._defaults import TaskDefaults
 from evenodds.tasks._discriminator import DiscriminatorCosts
-from evenodds.tasks._playable import NetworkSpec, TaskDefaults
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Generate"]

@@ -275,6 +275,16 @@ def test_every_term_of_a_history_has_its_panel() -> None:
     ]
 
 
+def test_what_the_held_out_score_means_is_said() -> None:
+    history = some_history(60)
+    why = {
+        panel.why for score_is in ("", "share of wrong answers") for panel in panels(history, score_is=score_is)
+        if panel.title == "Held-out score"
+    }  # fmt: skip
+    what = {one.partition(".")[0] for one in why}
+    assert what == {"Distance from held-out data; lower is better", "Share of wrong answers"}
+
+
 def test_every_checkpoint_has_its_dot() -> None:
     history = some_history(60)
     (score,) = [panel.chart for panel in panels(history) if panel.title == "Held-out score"]

@@ -15,6 +15,7 @@ from evenodds.files.lock import locked_beside
 from evenodds.files.outputs import owned, require_owned, unwritable
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
+from evenodds.game.checkpoint import best_of, read_header
 from evenodds.runs.sample_picture import column_picture, points_picture, sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
@@ -70,10 +71,17 @@ def write_report(session: Session, examination: Examination | None, evaluation: 
         config.to_mapping(),
         _environment(session.folder / "environment.json"),
         noun,
+        _score_is(session.folder / "checkpoints"),
     )
     with owned(path, "report") as temporary:
         write_text(temporary, page(content))
     return path
+
+
+def _score_is(checkpoints: Path) -> str:
+    """What the held-out score means; empty where no checkpoint has one."""
+    best = best_of(checkpoints)
+    return "" if best is None else read_header(best).score_is or ""
 
 
 def _environment(path: Path) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Content:
         settings: the run's configuration, nested plain values.
         environment: versions and machine, likewise.
         noun: what items of the data are called, in the plural.
+        score_is: what the held-out score of the history means; empty where that is not known.
     """
 
     title: str
@@ -88,3 +89,4 @@ class Content:
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     noun: str = "images"
+    score_is: str = ""

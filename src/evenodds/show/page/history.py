@@ -12,7 +12,7 @@ from evenodds.show.page.charts import Line, lines, swatch
 from evenodds.show.page.markup import Html, element, join
 from evenodds.show.page.numerals import count, duration, finite, number, text
 from evenodds.show.page.scales import Point
-from evenodds.show.page.words import TERMS
+from evenodds.show.page.words import TERMS, sentence
 
 __all__ = ["course", "panels"]
 
@@ -40,10 +40,14 @@ class Axis:
     end: float
 
 
-def course(history: History, noun: str) -> Html | None:
-    """All panels below a line that says how long the run was; None where no line tells anything."""
+def course(history: History, noun: str, score_is: str = "") -> Html | None:
+    """All panels below a line that says how long the run was; None where no line tells anything.
+
+    Args:
+        score_is: what the held-out score means; empty where that is not known.
+    """
     placed = [line for line in history if finite(line.get("images")) is not None]
-    charts = panels(placed, noun)
+    charts = panels(placed, noun, score_is)
     if not charts:
         return None
     end = max(float(line["images"]) for line in placed)
@@ -73,7 +77,7 @@ def _watched(history: History, noun: str) -> Html | None:
     )
 
 
-def panels(history: History, noun: str = "images") -> list[Panel]:
+def panels(history: History, noun: str = "images", score_is: str = "") -> list[Panel]:
     """What each player believes, the held-out score, then every other term, in the order of the lines."""
     names = dict.fromkeys(name for line in history for name in line if "/" in name)
     axis = Axis(noun, max((float(line["images"]) for line in history), default=1.0))
@@ -86,7 +90,8 @@ def panels(history: History, noun: str = "images") -> list[Panel]:
         else:
             others.append(name)
     charts = [_beliefs(history, player, terms, axis) for player, terms in beliefs.items()]
-    charts += [_score(history, axis), _preferences(history, axis), *(_term(history, name, axis) for name in others)]
+    scores = _score(history, axis, score_is)
+    charts += [scores, _preferences(history, axis), *(_term(history, name, axis) for name in others)]
     return [panel for panel in charts if panel is not None]
 
 
@@ -118,7 +123,7 @@ def _beliefs(history: History, player: str, names: Sequence[str], axis: Axis) ->
     return Panel(whose, why, chart, drawn, _lost(drawn, axis).strip())
 
 
-def _score(history: History, axis: Axis) -> Panel | None:
+def _score(history: History, axis: Axis, score_is: str) -> Panel | None:
     scored = [line for line in history if finite(line.get("score")) is not None]
     if not scored:
         return None
@@ -130,7 +135,8 @@ def _score(history: History, axis: Axis) -> Panel | None:
     drawn = Line("score", points(scored, "score"), "c", band, dots=True)
     best = min(scored, key=lambda line: float(line["score"]))
     facts = f"Lowest {number(float(best['score']))} at {count(best['images'])} {axis.noun}; {_last(drawn)} at the end."
-    why = "Distance from held-out data at each checkpoint; lower is better." + (" Band: 95 % interval." if band else "")
+    what = sentence(score_is or "distance from held-out data; lower is better")
+    why = f"{what} A point for each checkpoint." + (" Band: 95 % interval." if band else "")
     return Panel(
         "Held-out score",
         why,

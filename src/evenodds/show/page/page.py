@@ -93,7 +93,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
         ("likelihood", "Likelihood", sections["likelihood"]),
         ("neighbours", "Real beside generated", pictures.get("pairs_real")),
         ("walk", "A walk through the latent space", pictures.get("walk")),
-        ("history", "History", course(content.history, content.noun)),
+        ("history", "History", course(content.history, content.noun, content.score_is)),
         ("pictures", "Further pictures", join(others)),
         ("missing", "Not measured", _missing(sections) if e and not of_answers else None),
         ("settings", "Settings", _folded(content)),

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
 from evenodds.export.graphs import Options, _whole, graph_of
 from evenodds.game import checkpoint
+from evenodds.game.engine import Local
 from evenodds.parts.networks import _beside, dcgan, fastgan, pretrained
 from evenodds.pretrained import efficientnet_lite
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
-from evenodds.runs import assembly
+from evenodds.runs import assembly, beforehand
+from evenodds.runs.beforehand import seen_beforehand
 from evenodds.tasks import classify as task_of_classes
 from tests.short import AT_THE_END
 from tests.stand_ins import frozen_features
@@ -157,6 +160,21 @@ def test_images_are_looked_at_once_and_a_run_learns_the_same(
     assert weights[0].abs().max() > 0
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
     assert set(session.players) == {"discriminator"}
+
+
+def test_it_is_said_once_where_images_are_looked_at_in_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    player: Any = SimpleNamespace(embedding=SimpleNamespace(length=1280, side=32))
+    for task, views, memory, why in (
+        ("all", ["flip", "cutout"], 2**40, "views show them anew, cutout"),
+        ("", ["flip"], 2**40, "it is shown what is generated too"),
+        ("all", ["flip"], 2**10, "what it sees in all takes more than 1/8 of the memory"),
+    ):
+        data, said = from_array(photos()[0]), list[str]()
+        monkeypatch.setattr(beforehand, "machine_bytes", lambda memory=memory: memory)
+        plays: Any = SimpleNamespace(looks_at=task)
+        for _ in range(2):
+            assert seen_beforehand(plays, player, data, torch.arange(4), views, Local("cpu"), said.append) is data
+        assert said == [f"the pretrained network looks at images in every pass, which is slow: {why}"]
 
 
 def test_such_a_run_goes_on_answers_and_is_exported(alone: EfficientNetLite, tmp_path: Path) -> None:

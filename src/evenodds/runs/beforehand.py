@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.units import Units
-from evenodds.data.wording import count
+from evenodds.data.wording import count, some_names
 from evenodds.files.memory import machine_bytes
 from evenodds.game.engine import Engine
 from evenodds.game.modes import at_rest
@@ -50,16 +50,20 @@ def seen_beforehand(
         discriminator: may have an `embedding`, a module that learns nothing.
         index: (n,) the items that are trained on and judged by.
         views: of the run.
-        say: gets a sentence before images are looked at.
+        say: gets a sentence before images are looked at, and one where they are in every pass.
     """
     embedding = getattr(discriminator, "embedding", None)
-    if embedding is None or not task.looks_at or not set(views) <= set(MIRRORS):
+    if embedding is None:
         return dataset
+    others = [name for name in views if name not in MIRRORS]
+    if not task.looks_at or others:
+        why = f"views show them anew, {some_names(others)}" if others else "it is shown what is generated too"
+        return _in_every_pass(dataset, why, say)
     axes = [axis for axis, name in ((3, "flip"), (2, "flip_vertical")) if name in views]
     rows, columns = 1 + (2 in axes), 1 + (3 in axes)
     shape = (len(dataset), embedding.length, rows, columns)
     if 4 * torch.Size(shape).numel() > machine_bytes() // SHARE:
-        return dataset
+        return _in_every_pass(dataset, f"what it sees in all takes more than 1/{SHARE} of the memory", say)
 
     def look() -> Tensor:
         side, begun, done = embedding.side, time.perf_counter(), 0
@@ -80,3 +84,14 @@ def seen_beforehand(
 
     key = ("seen beforehand", embedding.side, rows, columns, index.numpy().tobytes())
     return replace(dataset, x=dataset.once(key, look), units=Units((-1.0,), (1.0,), "float32"), items=None)
+
+
+def _in_every_pass(dataset: Dataset, why: str, say: Callable[[str], None]) -> Dataset:
+    """The data as they are; it is said once for all runs of the same data."""
+
+    def told() -> bool:
+        say(f"the pretrained network looks at images in every pass, which is slow: {why}")
+        return True
+
+    dataset.once(("in every pass", why), told)
+    return dataset

@@ -21,8 +21,7 @@ def split(_, seed):  # noqa: ANN001, ANN201
     return train, own[:250]
 
 
-small = {"generator.width": 16, "discriminator.width": 16, "device": "cpu", "save_share": 1}
-generator = ConditionalRun(settings=small)
+generator = ConditionalRun(settings={"generator.width": 16, "discriminator.width": 16, "device": "cpu"})
 with tempfile.TemporaryDirectory() as folder:
     result = trial(
         data,

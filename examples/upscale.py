@@ -15,8 +15,7 @@ from evenodds.parts.mappers._parts import enlarged
 data = digits()
 shown, held_out = data.take(torch.arange(1500)), data.take(torch.arange(1500, 1797))
 small = {"task__crop": None, "generator__width": 16, "generator__blocks": 4, "discriminator__width": 16}
-once = {"save_share": 1, "evaluate_share": 1}  # at the end
-session = evenodds.fit(shown, "upscale-x2", images=10_000, batch=64, out=f"{tempfile.mkdtemp()}/run", **small, **once)
+session = evenodds.fit(shown, "upscale-x2", images=10_000, batch=64, out=f"{tempfile.mkdtemp()}/run", **small)
 
 x = held_out.batch(torch.arange(297))["x"]
 source = Downscale(2)(x, torch.Generator())

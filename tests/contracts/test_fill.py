@@ -172,7 +172,7 @@ def test_fillers_refuse_other_shapes() -> None:
         with pytest.raises(BadInput):
             make()
     for more in (torch.zeros(11, 3), torch.zeros(9, 4), torch.zeros(0, 3)):
-        with pytest.raises(BadInput, match=r"at most 10 rows of 3 columns, got .*; raise `memory`"):
+        with pytest.raises(BadInput, match=r"at most 10 rows of 3 entries, got .*; raise `memory`"):
             rows.Generator(6, (3,), memory=10).remember(more, torch.ones_like(more))
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from evenodds.apply.imputer import imputer_of
 from evenodds.apply.strategies import Strategy, strategy_of
-from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_frame, with_decimals
+from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_like
 from evenodds.data.tables.rows import Column, Values, unordered
-from evenodds.data.tables.types import Types, placed
+from evenodds.data.tables.types import placed_rows, spelled_as
 from evenodds.data.wording import some_names
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
@@ -30,11 +30,12 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
         seed: the same one gives the same filling; others give other draws.
 
     Returns:
-        A frame with the same index, columns and types.
+        A frame with the same index, columns and types. Only a column of empty numbers that stands for words or dates
+        becomes one of these; where a type has whole numbers alone, whole ones are filled in.
 
     Raises:
-        BadInput: this is no data frame, columns are missing, a word is one that the run has not seen, or the run fills
-            no tables.
+        BadInput: this is no data frame, columns are missing or there twice, a word is one that the run has not seen, a
+            type cannot hold what is filled in (as one of other categories), or the run fills no tables.
 
     Example:
         >>> import evenodds, numpy, pandas
@@ -56,33 +57,38 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
                        "the run are called: pandas.DataFrame(x, columns=session.card.columns)")  # fmt: skip
     names = [str(name) for name in frame.columns]
     require_learned("the data frame", columns, names)
-    known = frame.iloc[:, [names.index(column.name) for column in columns]]
-    x = numbers_in(known, columns, "the data frame")
+    places = [names.index(column.name) for column in columns]
+    frame = _able(frame, columns, places)
+    known = frame.iloc[:, places]
+    parsed = parsed_like(known, columns)
+    x = placed_rows(columns, parsed, where="the data frame")
     filled = imputer.fillings(x, 1, strategy, seed, unordered(columns))[0]
-    written = [_written(column, filled[:, k]) for k, column in enumerate(columns)]
-    made = as_frame(columns, with_decimals(columns, np.stack(written, 1)), Like.of(known))
+    written = np.stack([_written(column, filled[:, k]) for k, column in enumerate(columns)], 1)
+    made = as_frame([spelled_as(column, parsed[column.name]) for column in columns], written, Like.of(known))
     empty = np.isnan(x)
     return completed(frame, made, empty & ~empty.all(1, keepdims=True))
 
 
-def numbers_in(frame: Any, columns: tuple[Column, ...], where: str) -> Values:
-    """(N, D) the cells of a data frame with these columns and no others as numbers, NaN where they are empty."""
-    wordy = [column.name for column in columns if column.form == "words"]
-    parsed = parsed_frame(frame, Types(by_name=dict.fromkeys(wordy, "words")), columns)
-    try:
-        return np.stack([placed(column, parsed[column.name], missing=True) for column in columns], 1)
-    except BadInput as error:
-        raise BadInput(f"{where}: {error}") from error
+def _able(frame: Any, columns: tuple[Column, ...], places: list[int]) -> Any:
+    """A data frame whose empty columns of numbers can hold words, dates and times, where they stand for these."""
+    able = frame.copy(deep=False)
+    for column, place in zip(columns, places, strict=True):
+        cells = frame.iloc[:, place]
+        if column.form != "number" and getattr(cells.dtype, "kind", "O") in "iuf" and cells.isna().all():
+            able.isetitem(place, cells.astype(object if column.form in ("words", "time") else "datetime64[s]"))
+    return able
 
 
 def require_learned(where: str, columns: tuple[Column, ...], names: list[str]) -> None:
-    """BadInput where columns of the run are missing."""
+    """BadInput where columns of the run are missing, or there twice."""
     missing = [shortened(column.name) for column in columns if column.name not in names]
     if missing:
         raise BadInput(
             f"{where} has other columns than the run has learned: {some_names(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing; name columns as in its table"
         )
+    if twice := [shortened(column.name) for column in columns if names.count(column.name) > 1]:
+        raise BadInput(f"{where} has two columns of the name {twice[0]}; rename one")
 
 
 def _written(column: Column, values: Values) -> Values:

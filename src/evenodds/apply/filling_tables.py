@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from evenodds.apply.filling_frames import require_learned
 from evenodds.apply.imputer import Imputer, imputer_of
 from evenodds.apply.strategies import DRAWS, Strategy, strategy_of
-from evenodds.data.readers.frames import parsed_frame, read_frame
+from evenodds.data.readers.frames import parsed_like, read_frame
 from evenodds.data.readers.gaps import READS
 from evenodds.data.readers.table import READS as TEXTS
 from evenodds.data.readers.table import Opened, open_table, parsed_cells, require_columns
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.rewriting import Cells, with_cells
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values, unordered
-from evenodds.data.tables.types import Types, placed
+from evenodds.data.tables.types import Types, placed_rows, spelled_as
 from evenodds.data.wording import count, some_names
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -47,12 +47,13 @@ def fill_table(
     """Fills the empty cells of a table; returns the files, one for each filling.
 
     Args:
-        source: text, a sheet of Excel or a Parquet table with the columns of the run's own; None for that one.
+        source: text, a sheet of Excel or a Parquet table with the columns of the run's own; None for that one. What is
+            filled in is spelled as the other cells of its column are, or as in the run's own where there are none.
         out: a folder, or the file of a single filling; None for `filled` in the run's folder. Text stays as it is but
             for the cells that are filled; what is no text is written as CSV.
         n: how many fillings.
-        strategy: "mean", the mean of 64 draws, which errs least (of words the likeliest one), spelled as
-            its column is; or "draw", which keeps the spread of columns. None: the mean of one filling, else draws.
+        strategy: "mean", the mean of 64 draws, which errs least (of words the likeliest one); or "draw", which keeps
+            the spread of columns. None: the mean of one filling, else draws.
         seed: the same one gives the same fillings; the first of more draws are those of fewer.
         say: told what was found and done.
 
@@ -126,14 +127,13 @@ class _Table:
             session.card.units.columns,
             {} if session.config.data is None else session.config.data.options,
         )
-        wordy = [column.name for column in columns if column.form == "words"]
         _require_table(path)
-        opened, cells = None, list[list[str]]()
+        opened, cells, stored = None, list[list[str]](), set[str]()
         if path.suffix.lower() in TEXTS:
             opened = open_table(path, *_given(options), held=True)
             names = opened.columns
             require_columns(path.name, names, None, ())
-            used = {name: "words" for name in wordy if name in names}
+            used = {column.name: "words" for column in columns if column.form == "words" and column.name in names}
             unused = {name: "none" for name in names if name not in session.card.columns}
             require_learned(path.name, columns, names)
             parsed = parsed_cells(opened, Types(by_name={**used, **unused}), like=columns)[0]
@@ -141,13 +141,12 @@ class _Table:
             frame = read_frame(path, options.get("sheet", 0))
             names = [str(name) for name in frame.columns]
             require_learned(path.name, columns, names)
-            parsed = parsed_frame(frame, Types(by_name=dict.fromkeys(wordy, "words")), columns)
+            parsed = parsed_like(frame, columns)
+            stored = {name for name, dtype in zip(names, frame.dtypes, strict=True) if _is_stored(dtype)}
             cells = _texts(frame, names, columns, parsed)
-        try:
-            x = np.stack([placed(column, parsed[column.name], missing=True) for column in columns], 1)
-        except BadInput as error:
-            raise BadInput(f"{path.name}: {error}") from error
+        x = placed_rows(columns, parsed, where=path.name)
         others = [name for name in names if name not in session.card.columns]
+        columns = [one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns]
         return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others)
 
     def spelled(self) -> list[Column]:
@@ -229,11 +228,16 @@ def _texts(
     texts = []
     for k, name in enumerate(names):
         cells, column = frame.iloc[:, k], of.get(name)
-        if column is not None and column.form == parsed[name].form and getattr(cells.dtype, "kind", "O") in "iufM":
+        if column is not None and column.form == parsed[name].form and _is_stored(cells.dtype):
             texts.append([column.text(value) for value in parsed[name].values.tolist()])
         else:
             texts.append(["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)])
     return [list(names), *(list(row) for row in zip(*texts, strict=True))]
+
+
+def _is_stored(dtype: Any) -> bool:
+    """Whether cells of a data frame are numbers or dates, which nobody has spelled."""
+    return getattr(dtype, "kind", "O") in "iufM"
 
 
 def _as_written(column: Column, cells: Iterable[str]) -> Column:

@@ -131,17 +131,24 @@ class Imputer:
         """(draws, N, D) in the columns' own units; and (N, C), the probabilities of all words of columns of words."""
         if draws < 1:
             raise BadInput(f"imputing needs draws >= 1, got {draws}")
+        # Entries of many words need far more room than cells: so many rows are at work at a time.
+        rows = max(POOL, ROOM // sum(self.columns.widths))
+        parts = [self._drawn(table[k : k + rows], draws, seed, batch) for k in range(0, len(table), rows)]
+        return np.concatenate([one for one, _ in parts], 1), np.concatenate([shares for _, shares in parts])
+
+    def _drawn(self, table: Table, draws: int, seed: int, batch: int) -> tuple[Table, Table]:
+        """As `_draws`, at once."""
         common, places, size = self.columns.to_common(table), _places(table), self.task.prior.size
         rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in range(draws)]
-        parts, sums = [], []
+        parts, sums = [], np.zeros((len(table), choices_in(self.columns.blocks)))
         at_once = max(1, ROOM // (POOL * size))
         for k in range(0, draws, at_once):
             pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs[k : k + at_once]], 1)
             rows = zip(torch.split(common, batch), torch.split(places, batch), strict=True)
             made = [self._fill(x, pools[at]) for x, at in rows]
             parts.append(np.concatenate([self.columns.to_units(x) for x, _ in made], 1))
-            sums.append(pools.shape[1] * np.concatenate([shares.double().numpy() for _, shares in made]))
-        return np.concatenate(parts), np.sum(sums, 0) / draws
+            sums += pools.shape[1] * np.concatenate([shares.double().numpy() for _, shares in made])
+        return np.concatenate(parts), sums / draws
 
     def _fill(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """(n, E), (n, K, latent) -> (K, n, E), (n, C)."""

@@ -93,7 +93,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         frame = X
         X, fitted = self._ready(X)
         filled = self._filled(X, fitted)
-        return filled if self._rows is None else self._rows.filled(frame, filled)
+        return filled if self._rows is None else self._rows.filled(frame, filled, np.isnan(X))
 
     @property
     def _rows(self) -> Rows | None:

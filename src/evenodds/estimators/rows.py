@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_frame, with_decimals
+from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_frame, parsed_like
 from evenodds.data.tables.rows import Column, Values, unordered
-from evenodds.data.tables.types import Types, placed, typed
+from evenodds.data.tables.types import Types, placed_rows, typed
 from evenodds.errors import BadInput
 
 __all__ = ["Rows", "needs_rows"]
@@ -55,13 +56,14 @@ class Rows:
         names = [column.name for column in self.columns]
         if not is_frame(frame) or sorted(map(str, frame.columns)) != sorted(names):
             raise BadInput(f"X must be a data frame with the columns of fit: {', '.join(names[:10])}")
-        parsed = parsed_frame(frame, like=self.columns)
-        return np.stack([placed(column, parsed[column.name], missing) for column in self.columns], 1)
+        return placed_rows(self.columns, parsed_like(frame, self.columns), missing)
 
-    def filled(self, frame: Any, x: Values) -> Any:
-        """A data frame whose empty cells have the values of numbers (N, D); all others stay as they are."""
-        return completed(frame, self.frame(x))
+    def filled(self, frame: Any, x: Values, empty: NDArray[np.bool_]) -> Any:
+        """A data frame whose empty cells (N, D) have the values of numbers (N, D); all others stay as they are."""
+        return completed(frame, self.frame(x), empty)
 
     def frame(self, x: Values) -> Any:
         """Numbers (N, D) as a data frame like the one of `of`; decimals are those of its columns."""
-        return as_frame(self.columns, with_decimals(self.columns, x), self.like)
+        decimals = [column.decimals for column in self.columns]
+        rounded = [x[:, k] if digits is None else x[:, k].round(digits) for k, digits in enumerate(decimals)]
+        return as_frame(self.columns, np.stack(rounded, 1), self.like)

@@ -25,8 +25,8 @@ from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
 __all__ = [
-    "READS", "Like", "as_frame", "completed", "frames", "from_frame", "is_frame", "parsed_frame", "read_frame",
-    "with_decimals",
+    "READS", "Like", "as_frame", "completed", "frames", "from_frame", "is_frame", "parsed_frame", "parsed_like",
+    "read_frame",
 ]  # fmt: skip
 
 READS = (".xlsx",)
@@ -135,8 +135,17 @@ def parsed_frame(frame: Any, types: Types | None = None, like: Sequence[Column] 
     }
 
 
+def parsed_like(frame: Any, columns: Sequence[Column]) -> dict[str, Parsed]:
+    """The columns of a data frame by name, read as those of a table of its kind: words of theirs are words, whatever
+    they look like, but for numbers; see `evenodds.data.tables.types.placed`."""
+    wordy = {column.name for column in columns if column.form == "words"}
+    kinds = {str(name): getattr(dtype, "kind", "O") for name, dtype in zip(frame.columns, frame.dtypes, strict=True)}
+    named = {name: "words" for name in wordy if kinds.get(name) not in ("i", "u", "f")}
+    return parsed_frame(frame, Types(by_name=named), columns)
+
+
 def _read(name: str, cells: Any, types: Types) -> Parsed | WordCells:
-    kind = cells.dtype.kind if isinstance(cells.dtype, np.dtype) else getattr(cells.dtype, "kind", "O")
+    kind = getattr(cells.dtype, "kind", "O")
     if kind in "iuf" and _are_exact(cells, kind) and not types.words(name):
         values = cells.to_numpy(np.float64, na_value=np.nan)
         if np.isinf(values).any():
@@ -177,7 +186,7 @@ class Like:
 
     Args:
         frame: of which no row is needed.
-        kinds: by column, the class of all its numbers or booleans, where these are objects; None of other columns.
+        kinds: by column, the class of all its numbers, booleans or texts, where these are objects; None of others.
     """
 
     frame: Any
@@ -190,25 +199,25 @@ class Like:
 
 
 def _kind(cells: Any) -> type | None:
-    """The class of the numbers or booleans in a column of objects; None where they are of several, or something else.
+    """The class of the numbers, booleans or texts in a column of objects; None where they are of several, or others.
 
     It is one that Python or NumPy brings, so that a pickle may name it.
     """
     if cells.dtype != object:
         return None
     kinds = {type(cell) for cell in cells[~cells.isna()]}
-    kind = kinds.pop() if len(kinds) == 1 else str
+    kind = kinds.pop() if len(kinds) == 1 else object
     known = kind.__module__ in ("builtins", "decimal", "fractions", "numpy")
-    return kind if known and issubclass(kind, Number | np.bool_) else None
+    return kind if known and issubclass(kind, Number | np.bool_ | str) else None
 
 
 def _object(kind: Any, text: str) -> Any:
-    """The number or boolean that a text spells; None where it is empty."""
+    """The number or boolean that a text spells, or the text; None where it is empty."""
     if not text:
         return None
     if issubclass(kind, bool | np.bool_):
         return kind(text == "True")
-    return kind(int(Decimal(text))) if issubclass(kind, int | np.integer) else kind(text)
+    return kind(round(Decimal(text))) if issubclass(kind, int | np.integer) else kind(text)
 
 
 def as_frame(columns: Sequence[Column], x: Values, like: Like | Any) -> Any:
@@ -222,47 +231,55 @@ def as_frame(columns: Sequence[Column], x: Values, like: Like | Any) -> Any:
     like = like if isinstance(like, Like) else Like(like)
     cells = cells_of(columns, x)
     frame = {}
-    for k, name in enumerate(like.frame.columns):
+    for k, (name, of) in enumerate(zip(like.frame.columns, columns, strict=True)):
         dtype, kind = like.frame.dtypes.iloc[k], like.kinds[k] if like.kinds else None
+        stored = getattr(dtype, "kind", "O")
         column = pandas.Series(cells[:, k])
         if isinstance(dtype, pandas.CategoricalDtype):
             column = column.map({str(value): value for value in dtype.categories})
         elif kind is not None:
-            texts = [columns[k].text(value) for value in x[:, k].tolist()]
-            column = pandas.Series([_object(kind, text) for text in texts], dtype=object)
-        elif getattr(dtype, "kind", "O") == "O" and columns[k].form == "number":
-            column = pandas.Series([columns[k].text(value) or None for value in x[:, k].tolist()])
-        elif getattr(dtype, "kind", "O") == "b":
+            column = pandas.Series([_object(kind, of.text(value)) for value in x[:, k].tolist()], dtype=object)
+        elif stored == "O" and (of.form == "number" or isinstance(dtype, pandas.StringDtype)):
+            column = pandas.Series([of.text(value) or None for value in x[:, k].tolist()])
+        elif stored in "iu" and of.form == "number":
+            column = pandas.Series(x[:, k].round())
+        elif stored == "b":
             column = column.map({"True": True, "False": False})
-        elif getattr(dtype, "kind", "O") == "M":
+        elif stored == "M":
             column = pandas.to_datetime(column)
             if getattr(dtype, "tz", None) is not None:
-                column = column.dt.tz_localize(dtype.tz, ambiguous="NaT", nonexistent="shift_forward")
-        frame[name] = column.astype(dtype)
+                twice = np.zeros(len(column), bool)  # an hour that there are two of is the later one
+                column = column.dt.tz_localize(dtype.tz, ambiguous=twice, nonexistent="shift_forward")
+        try:
+            frame[name] = column.astype(dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadInput(f"column {shortened(str(name))} has the type {dtype}, {_NO_PLACE}") from error
     return pandas.DataFrame(frame, columns=like.frame.columns)
 
 
-def with_decimals(columns: Sequence[Column], x: Values) -> Values:
-    """(N, D) with the decimals of the columns."""
-    decimals = [column.decimals for column in columns]
-    rounded = [x[:, k] if digits is None else x[:, k].round(digits) for k, digits in enumerate(decimals)]
-    return np.stack(rounded, 1)
+_NO_PLACE = "which has no place for what its cells are filled with; make it one of objects: astype(object)"
 
 
-def completed(frame: Any, made: Any, empty: NDArray[np.bool_] | None = None) -> Any:
+def completed(frame: Any, made: Any, empty: NDArray[np.bool_]) -> Any:
     """A data frame whose empty cells have the values of another; all others stay as they are.
 
     Args:
         made: of as many rows, with D columns of the frame, in any order.
-        empty: (N, D) which cells of these are empty; None for those in which nothing is.
+        empty: (N, D) which cells of these are empty.
+
+    Raises:
+        BadInput: a column is of a type that cannot hold its values, such as one of other categories.
     """
-    places, columns = {str(name): k for k, name in enumerate(made.columns)}, {}
-    for k, name in enumerate(frame.columns):
-        column = frame.iloc[:, k].copy()
-        if str(name) in places:
-            at = places[str(name)]
-            where = column.isna().to_numpy() if empty is None else empty[:, at]
-            if where.any():
-                column[where] = made.iloc[:, at].to_numpy()[where]
-        columns[name] = column
-    return type(frame)(columns, index=frame.index, columns=frame.columns)
+    places, filled = {str(name): k for k, name in enumerate(made.columns)}, frame.copy()
+    for k, name in enumerate(map(str, frame.columns)):
+        where = empty[:, places[name]] if name in places else np.zeros(len(frame), bool)
+        if not where.any():
+            continue
+        column, values = frame.iloc[:, k].copy(), made.iloc[:, places[name]]
+        if (values.isna().to_numpy() & where).any():
+            raise BadInput(f"column {shortened(name)} has the type {column.dtype}, {_NO_PLACE}")
+        if hasattr(column, "sparse"):
+            column = column.sparse.to_dense()
+        column[where] = values.to_numpy()[where]
+        filled.isetitem(k, column.astype(frame.dtypes.iloc[k]))
+    return filled

@@ -346,7 +346,8 @@ def parsed_cells(
             raise BadInput(f"{text.path.name}: {rows:,} rows already fill a quarter of the memory; give a part of it")
     if not rows:
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
-    spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
+    amounts = {column.name for column in like if column.form == "number"}
+    spelled = {k for k in used if numbers[k].as_words and columns[k] not in amounts and not types.numbers(columns[k])}
     moments = {column.name: column for column in like if column.spelling}
     texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k]) or columns[k] in moments}
     grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or like else set()

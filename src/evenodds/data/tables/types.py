@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
-__all__ = ["KINDS", "Types", "placed", "summed", "type_setting", "typed"]
+__all__ = ["KINDS", "Types", "placed", "placed_rows", "spelled_as", "summed", "type_setting", "typed"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -116,6 +116,20 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     return columns, x, [*_summary(columns), *empty, *notes]
 
 
+def placed_rows(
+    columns: Sequence[Column], parsed: Mapping[str, Parsed], missing: bool = True, where: str = ""
+) -> Values:
+    """(N, D) the cells of another table's columns in the numbers of these; see `placed`.
+
+    Args:
+        where: they stand, for messages.
+    """
+    try:
+        return np.stack([placed(column, parsed[column.name], missing) for column in columns], 1)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}" if where else str(error)) from error
+
+
 def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
     """(N,) the cells of another table's column in the numbers of this one.
 
@@ -127,19 +141,39 @@ def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
     """
     values = one.values
     if column.form == "words":
-        words = (
-            one.words if one.form == "words" else tuple(f"{value:g}" for value in np.unique(values[~np.isnan(values)]))
-        )
-        codes = values if one.form == "words" else np.searchsorted(np.unique(values[~np.isnan(values)]), values)
+        distinct = np.unique(values[~np.isnan(values)])
+        words = one.words if one.form == "words" else tuple(_word(column, value) for value in distinct.tolist())
+        codes = values if one.form == "words" else np.searchsorted(distinct, values)
         if unseen := [word for word in words if word not in column.words]:
             raise BadInput(f"column {shortened(column.name)} has {shortened(unseen[0])}, which the data do not have")
         numbers = np.array([float(column.words.index(word)) for word in words] or [0.0])
         values = np.where(np.isnan(values), np.nan, numbers[np.nan_to_num(codes).astype(int).clip(0, len(numbers) - 1)])
+    elif (one.form, column.form) == ("date", "datetime"):
+        values = values * 86400
     elif one.form != column.form and not np.isnan(values).all():
         raise BadInput(f"column {shortened(column.name)} holds {_FORMS[one.form]}, in the data {_FORMS[column.form]}")
     if np.isnan(values).any() and not column.missing and not missing:
         raise BadInput(f"column {shortened(column.name)} has empty cells, in the data it has none")
     return values
+
+
+def _word(column: Column, value: float) -> str:
+    """The word of a column that spells a number; as usual where none does."""
+    usual = f"{value:.0f}" if value.is_integer() else repr(value)
+    return repr(value) if usual not in column.words and repr(value) in column.words else usual
+
+
+def spelled_as(column: Column, one: Parsed) -> Column:
+    """The column, which spells dates, times and numbers as its cells in another table do, as far as these show how."""
+    there, mine, theirs = one.values[~np.isnan(one.values)], column.style, one.style
+    if not len(there) or one.form != column.form or one.form == "words":
+        return column
+    if one.form != "number":
+        return replace(column, spelling=one.spelling)
+    point = theirs.point if (there % 1).any() or theirs.group else mine.point
+    group = mine.group if np.abs(there).max() < 1000 and mine.group != point else theirs.group
+    negative = theirs.negative if there.min() < 0 else mine.negative
+    return replace(column, style=replace(theirs, point=point, group=group, negative=negative))
 
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:

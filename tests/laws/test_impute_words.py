@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from evenodds.apply import imputer
 from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.data.tables.columns import Columns, Table
 from evenodds.errors import BadInput
@@ -54,6 +55,18 @@ def test_words_are_drawn_by_their_probability() -> None:
     assert right == pytest.approx(0.75, abs=0.12)
     assert (imputer.mean(x, 16)[:, 2] == np.arange(6) % 2).all()
     assert np.array_equal(imputer.impute(x, 2), imputer.impute(x, 5)[:2])
+
+
+def test_long_tables_are_filled_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = table(700)
+    x[::2, 2] = np.nan
+    monkeypatch.setattr(imputer, "POOL", 512)
+    once, sizes, to_common = fitted().mean(x, 2), list[int](), Columns.to_common
+    monkeypatch.setattr(imputer, "ROOM", 700 * 14)
+    monkeypatch.setattr(Columns, "to_common", lambda self, x: (sizes.append(len(x)), to_common(self, x))[1])
+    in_parts = fitted().mean(x, 2)
+    assert sizes == [512, 188]
+    assert np.array_equal(once, in_parts)
 
 
 def test_the_entries_of_a_column_are_hidden_together() -> None:

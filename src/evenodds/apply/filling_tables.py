@@ -146,7 +146,7 @@ class _Table:
             cells = _texts(frame, names, columns, parsed)
         x = placed_rows(columns, parsed, where=path.name)
         others = [name for name in names if name not in session.card.columns]
-        columns = [one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns]
+        columns = tuple(one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns)
         return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others)
 
     def spelled(self) -> list[Column]:

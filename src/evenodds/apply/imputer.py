@@ -114,13 +114,12 @@ class Imputer:
                 get what is drawn most often.
         """
         table = _table(x, len(self.columns.low))
-        drawn, shares = self._draws(table, draws, seed)
+        drawn, likeliest = self._draws(table, draws, seed)
         means = np.clip(drawn.mean(0), self.columns.low, self.columns.high)
         words = self.columns.words
         if others := [k for k in unordered if k not in words]:
             means[:, others] = commonest(self.columns.allowed(drawn)[:, :, others])
-        if words:
-            means[:, words] = self.columns.likeliest(shares)
+        means[:, words] = likeliest
         return np.asarray(np.where(np.isnan(table), means, table))
 
     def fillings(self, x: ArrayLike, n: int, strategy: str, seed: int = 0, unordered: Sequence[int] = ()) -> Table:
@@ -128,13 +127,13 @@ class Imputer:
         return self.impute(x, n, seed) if strategy == "draw" else self.mean(x, DRAWS, seed, unordered)[None]
 
     def _draws(self, table: Table, draws: int, seed: int, batch: int = 512) -> tuple[Table, Table]:
-        """(draws, N, D) in the columns' own units; and (N, C), the probabilities of all words of columns of words."""
+        """(draws, N, D) in the columns' own units; and (N, W), the likeliest word of each column of words."""
         if draws < 1:
             raise BadInput(f"imputing needs draws >= 1, got {draws}")
         # Entries of many words need far more room than cells: so many rows are at work at a time.
-        rows = max(POOL, ROOM // sum(self.columns.widths))
+        rows = max(POOL, ROOM // sum(self.columns.widths)) // batch * batch
         parts = [self._drawn(table[k : k + rows], draws, seed, batch) for k in range(0, len(table), rows)]
-        return np.concatenate([one for one, _ in parts], 1), np.concatenate([shares for _, shares in parts])
+        return np.concatenate([drawn for drawn, _ in parts], 1), np.concatenate([likeliest for _, likeliest in parts])
 
     def _drawn(self, table: Table, draws: int, seed: int, batch: int) -> tuple[Table, Table]:
         """As `_draws`, at once."""
@@ -146,18 +145,18 @@ class Imputer:
             pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs[k : k + at_once]], 1)
             rows = zip(torch.split(common, batch), torch.split(places, batch), strict=True)
             made = [self._fill(x, pools[at]) for x, at in rows]
-            parts.append(np.concatenate([self.columns.to_units(x) for x, _ in made], 1))
-            sums += pools.shape[1] * np.concatenate([shares.double().numpy() for _, shares in made])
-        return np.concatenate(parts), sums / draws
+            parts.append(np.concatenate([values for values, _ in made], 1))
+            sums += pools.shape[1] * np.concatenate([shares for _, shares in made])
+        return np.concatenate(parts), self.columns.likeliest(sums / draws) if self.columns.words else sums
 
-    def _fill(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, E), (n, K, latent) -> (K, n, E), (n, C)."""
+    def _fill(self, x: Tensor, z: Tensor) -> tuple[Table, Table]:
+        """(n, E), (n, K, latent) -> (K, n, D) in the columns' own units, and (n, C) the probabilities of words."""
         # A row's own place in the memory is not needed: it has nothing there that the row has not.
         request = {"x": x, "mask": (~x.isnan()).float(), "z": z, "row": torch.full((len(x),), -1)}
         place = next(self.generator.parameters()).device
         answer = self.task.answer({"generator": self.generator}, {name: one.to(place) for name, one in request.items()})
         shares = answer["shares"].cpu() if "shares" in answer else x[:, :0]
-        return answer["x"].cpu().transpose(0, 1), shares
+        return self.columns.to_units(answer["x"].cpu().transpose(0, 1)), shares.double().numpy()
 
 
 ROOM = 2**26

@@ -19,6 +19,7 @@ from evenodds.runs import remedy
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import processes_of, require_run
+from evenodds.runs.task_class import players_in_words
 
 __all__ = ["summary"]
 
@@ -80,7 +81,9 @@ def _identity(folder: Path, config: Config, data: _Data) -> dict[str, str]:
         "run": str(folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
         "data": f"{source}: {data.items:,} {of}, trained on {data.trained_on:,}",
-        "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
+        "players": players_in_words(
+            config.task.name, config.task.options, config.generator.name, config.discriminator.name
+        ),
         "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
     }
 

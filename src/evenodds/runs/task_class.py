@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from evenodds.errors import BadInput
 from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.find import find
 
-__all__ = ["has_discriminator", "task_class"]
+__all__ = ["has_discriminator", "players_in_words", "task_class"]
 
 
 def task_class(config: Config) -> Any:
@@ -18,3 +21,13 @@ def task_class(config: Config) -> Any:
 def has_discriminator(config: Config) -> bool:
     """Whether a discriminator takes part in the game."""
     return bool(task_class(config).has_discriminator(config.task.options))
+
+
+def players_in_words(task: str, options: Mapping[str, Any], generator: str, discriminator: str) -> str:
+    """The families of those of both that play a task; of both where the task's class may not be imported."""
+    named = {"generator": generator, "discriminator": discriminator}
+    with suppress(BadInput):
+        of_task = find("tasks", "generate" if task == AUTO_TASK else task)
+        plays = {"generator": of_task.has_generator(options), "discriminator": of_task.has_discriminator(options)}
+        named = {role: family for role, family in named.items() if plays[role]}
+    return ", ".join(f"{family} {role}" for role, family in named.items())

@@ -225,6 +225,11 @@ class Playable(Task, Protocol):
         ...
 
     @classmethod
+    def has_generator(cls, options: Mapping[str, Any]) -> bool:
+        """Whether a generator takes part in the game of a task with these options."""
+        ...
+
+    @classmethod
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """Whether a discriminator takes part, for these options."""
         ...

@@ -141,6 +141,11 @@ class Classify(TaskDefaults):
         return idle
 
     @classmethod
+    def has_generator(cls, options: Mapping[str, Any]) -> bool:
+        """Nothing is generated without a game."""
+        return bool(options.get("unsupervised", cls.unsupervised))
+
+    @classmethod
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Classes are told apart."""
         return True
@@ -171,7 +176,7 @@ class Classify(TaskDefaults):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Nothing is generated without a game."""
+        """Both where there is a game."""
         return ("generator", "discriminator") if self.unsupervised else ("discriminator",)
 
     @property
@@ -327,7 +332,7 @@ class Classify(TaskDefaults):
         """What is asked for by the players as they are; put them in eval mode before.
 
         Args:
-            players: both.
+            players: the discriminator; the generator too for "z".
             request: "x" (N, ...) in [-1, 1] to classify, or "z" (N, latent) to generate, or both.
 
         Returns:

@@ -84,9 +84,8 @@ def seen_beforehand(
         return found
 
     key = (embedding.side, rows, columns, index.numpy().tobytes())
-    return replace(
-        dataset, x=dataset.latest("seen beforehand", key, look), units=Units((-1.0,), (1.0,), "float32"), items=None
-    )
+    seen = dataset.latest("seen beforehand", key, look)
+    return replace(dataset, x=seen, units=Units((-1.0,), (1.0,), "float32"), items=None)
 
 
 def _in_every_pass(dataset: Dataset, why: str, say: Callable[[str], None]) -> Dataset:

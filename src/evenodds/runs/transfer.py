@@ -88,10 +88,10 @@ def transfer(source: Session, run: Run) -> Choice:
     role = "generator" if "generator" in run.game.players else "discriminator"
     if not any(_begins(run.game.players[name], one) for name, one in taken.items() if name.startswith(role)):
         theirs = getattr(source.config, role).name if role in source.players else "it has none"
-        raise BadInput(
-            f"nothing of the {role} of {quoted(source.folder)} ({theirs}) fits this one "
-            f"({getattr(run.config, role).name}); leave the recipe out to take that of the run"
-        )
+        mine = getattr(run.config, role).name
+        recipe = "leave the recipe out to take that of the run"
+        how = recipe if theirs != mine else "start from a run of data that are more alike, or from none"
+        raise BadInput(f"nothing of the {role} of {quoted(source.folder)} ({theirs}) fits this one ({mine}); {how}")
     if run.average is not None:
         for name, copy in run.average.copies.items():
             copy.load_state_dict(run.game.players[name].state_dict())

@@ -68,9 +68,8 @@ def _labels(data: Dataset, train: Tensor, by_class: bool, draws: bool) -> list[s
     counts = torch.bincount(labels[labels >= 0], minlength=len(data.classes))
     present = int((counts > 0).sum())
     if by_class and data.classes and not present:
-        how = "data.splits=ignore mixes them" if data.apart is not None else "held_out=0 holds out none"
         raise BadInput(
-            f"none of the {len(train):,} items to train on has a label, so classes cannot be learned; --set {how}"
+            f"none of the {len(train):,} items to train on has a label, and classes cannot be learned; label some"
         )
     if present == 1:
         name = data.classes[int(counts.argmax())]

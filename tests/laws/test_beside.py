@@ -16,6 +16,7 @@ import evenodds
 from evenodds.apply.classifying import probabilities
 from evenodds.cli import main
 from evenodds.data.readers.arrays import from_array
+from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.examination import missing_extra, usual_features
@@ -29,7 +30,10 @@ from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.pretrained.embedding import Embedding
 from evenodds.pretrained.frozen import brought_to
 from evenodds.runs import assembly, beforehand
+from evenodds.runs.assembly import Run
 from evenodds.runs.beforehand import seen_beforehand
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.tasks import classify as task_of_classes
 from tests.short import AT_THE_END
 from tests.stand_ins import frozen_features
@@ -225,6 +229,11 @@ def test_a_classifier_says_who_plays_and_what_it_begins_with(
     others = {"x": x, "y": np.arange(32) % 3}
     with pytest.raises(BadInput, match=r"nothing of the discriminator of \S+ \(pretrained\) .* or from none"):
         evenodds.fit(others, "classify-photos", out=tmp_path / "other", from_run=tmp_path / "run", **options)
+    for setting in ({"generator__width": 4}, {"prior": "uniform"}):
+        with pytest.raises(BadInput, match=r"has no effect without the game; set task\.unsupervised=0\.5"):
+            evenodds.fit(data, "classify-photos", out=tmp_path / "other", **options, **setting)
+    learned = with_settings(recipe("classify-photos"), {"prior": {"name": "learned"}})
+    assert set(Run(learned, load({"x": x, "y": data["y"]})).game.players) == {"discriminator"}
     game = {"task__unsupervised": 0.5, "images": 8, "batch": 8, "watch": "off"}
     with pytest.raises(BadInput, match=r"nothing of the generator of \S+ \(it has none\) fits this one \(dcgan\)"):
         evenodds.fit(data, "classify", out=tmp_path / "other", from_run=tmp_path / "run", **game)

@@ -15,10 +15,12 @@ from evenodds.parts.priors import Prior
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks.contest import Contest
 
-__all__ = ["WITHOUT_DISCRIMINATOR", "Conversion", "NetworkSpec", "Playable", "Scoring", "WayBack"]
+__all__ = ["WITHOUT_DISCRIMINATOR", "WITHOUT_GAME", "Conversion", "NetworkSpec", "Playable", "Scoring", "WayBack"]
 
 WITHOUT_DISCRIMINATOR = "without a discriminator; set task.adversarial=0.01"
 """Why what is of a discriminator changes nothing, and what to type so that it does; see `Playable.idle`."""
+WITHOUT_GAME = "without the game; set task.unsupervised=0.5"
+"""The same of what is of a generator."""
 
 
 @dataclass(frozen=True)

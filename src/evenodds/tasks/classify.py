@@ -31,7 +31,7 @@ from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
 from evenodds.tasks._defaults import TaskDefaults
 from evenodds.tasks._description import DataDescription
-from evenodds.tasks._playable import NetworkSpec, Scoring
+from evenodds.tasks._playable import WITHOUT_GAME, NetworkSpec, Scoring
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Classify"]
@@ -136,8 +136,8 @@ class Classify(TaskDefaults):
         if not options.get("consistency", cls.consistency):
             why = "without consistency; set task.consistency=1"
             idle |= dict.fromkeys(("temperature", "threshold", "shares"), why)
-        if not options.get("unsupervised", cls.unsupervised):
-            idle |= dict.fromkeys(("matching", "pull_away"), "without the game; set task.unsupervised=0.5")
+        if not cls.has_generator(options):
+            idle |= dict.fromkeys(("matching", "pull_away"), WITHOUT_GAME)
         return idle
 
     @classmethod

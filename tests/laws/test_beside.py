@@ -232,8 +232,12 @@ def test_a_classifier_says_who_plays_and_what_it_begins_with(
     for setting in ({"generator__width": 4}, {"prior": "uniform"}):
         with pytest.raises(BadInput, match=r"has no effect without the game; set task\.unsupervised=0\.5"):
             evenodds.fit(data, "classify-photos", out=tmp_path / "other", **options, **setting)
-    learned = with_settings(recipe("classify-photos"), {"prior": {"name": "learned"}})
-    assert set(Run(learned, load({"x": x, "y": data["y"]})).game.players) == {"discriminator"}
+    learned, borne = (
+        with_settings(recipe("classify-photos"), one) for one in ({"prior": "learned"}, {"orthogonal": 1})
+    )
+    assert set(Run(learned, load(data)).game.players) == {"discriminator"}
+    with pytest.raises(BadInput, match=r"without a generator; set orthogonal\.of=discriminator"):
+        Run(borne, load(data))
     game = {"task__unsupervised": 0.5, "images": 8, "batch": 8, "watch": "off"}
     with pytest.raises(BadInput, match=r"nothing of the generator of \S+ \(it has none\) fits this one \(dcgan\)"):
         evenodds.fit(data, "classify", out=tmp_path / "other", from_run=tmp_path / "run", **game)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-from evenodds.errors import BadInput
 from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.find import find
 
-__all__ = ["has_discriminator", "has_generator", "players_in_words", "task_class"]
+__all__ = ["has_discriminator", "has_generator", "task_class"]
 
 
 def task_class(config: Config) -> Any:
@@ -26,13 +23,3 @@ def has_generator(config: Config) -> bool:
 def has_discriminator(config: Config) -> bool:
     """Whether a discriminator takes part in the game."""
     return bool(task_class(config).has_discriminator(config.task.options))
-
-
-def players_in_words(task: str, options: Mapping[str, Any], generator: str, discriminator: str) -> str:
-    """The families of those of both that play a task; of both where the task's class may not be imported."""
-    named = {"generator": generator, "discriminator": discriminator}
-    with suppress(BadInput):
-        of_task = find("tasks", "generate" if task == AUTO_TASK else task)
-        plays = {"generator": of_task.has_generator(options), "discriminator": of_task.has_discriminator(options)}
-        named = {role: family for role, family in named.items() if plays[role]}
-    return ", ".join(f"{family} {role}" for role, family in named.items())

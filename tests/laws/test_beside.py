@@ -1,6 +1,7 @@
 """Heads on frozen features beside a discriminator's own: what is learned, what is kept, what is refused and said."""
 
 import shutil
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import evenodds
 from evenodds.apply.classifying import probabilities
+from evenodds.cli import main
 from evenodds.data.readers.arrays import from_array
+from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
 from evenodds.export.graphs import Options, _whole, graph_of
@@ -22,8 +27,13 @@ from evenodds.game.engine import Local
 from evenodds.parts.networks import _beside, dcgan, fastgan, pretrained
 from evenodds.pretrained import efficientnet_lite
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
+from evenodds.pretrained.embedding import Embedding
+from evenodds.pretrained.frozen import brought_to
 from evenodds.runs import assembly, beforehand
+from evenodds.runs.assembly import Run
 from evenodds.runs.beforehand import seen_beforehand
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.tasks import classify as task_of_classes
 from tests.short import AT_THE_END
 from tests.stand_ins import frozen_features
@@ -163,7 +173,7 @@ def test_images_are_looked_at_once_and_a_run_learns_the_same(
 
 
 def test_it_is_said_once_where_images_are_looked_at_in_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    player: Any = SimpleNamespace(embedding=SimpleNamespace(length=1280, side=32))
+    player: Any = SimpleNamespace(embedding=Embedding(32))
     for task, views, memory, why in (
         ("all", ["flip", "cutout"], 2**40, "views show them anew, cutout"),
         ("", ["flip"], 2**40, "it is shown what is generated too"),
@@ -175,6 +185,62 @@ def test_it_is_said_once_where_images_are_looked_at_in_every_pass(monkeypatch: p
         for _ in range(2):
             assert seen_beforehand(plays, player, data, torch.arange(4), views, Local("cpu"), said.append) is data
         assert said == [f"the pretrained network looks at images in every pass, which is slow: {why}"]
+        own: Any = SimpleNamespace(embedding=torch.nn.Embedding(3, 4))  # a network's of one's own is none of these
+        assert seen_beforehand(plays, own, data, torch.arange(4), ["flip"], Local("cpu"), said.append) is data
+        assert len(said) == 1
+
+
+def test_of_what_was_seen_the_newest_alone_is_kept(alone: EfficientNetLite) -> None:
+    """In a process that trains on the same data again and again, memory would grow by the features of all of them."""
+    data, plays = from_array(photos()[0]), SimpleNamespace(looks_at="all")
+    player = pretrained.Discriminator((3, 16, 16), side=32)
+
+    def seen(index: torch.Tensor) -> torch.Tensor:
+        return seen_beforehand(plays, player, data, index, (), Local("cpu"), lambda line: None).x  # type: ignore[arg-type]
+
+    first = seen(torch.arange(4))
+    assert seen(torch.arange(4)) is first
+    kept = weakref.ref(first)
+    del first
+    assert seen(torch.arange(5)).isfinite().flatten(1).all(1).tolist() == [True] * 5 + [False] * 27
+    assert kept() is None
+
+
+def test_along_the_longer_axis_of_a_wide_image_all_pixels_count() -> None:
+    x = torch.zeros(1, 3, 32, 256)
+    x[..., ::4] = 1
+    assert brought_to(64, x).mean() == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(brought_to(64, x[..., :32]), F.interpolate(x[..., :32], (64, 64), mode="bilinear"))
+
+
+def test_a_classifier_says_who_plays_and_what_it_begins_with(
+    alone: EfficientNetLite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is generated; digests of frozen weights fit always, and are no beginning; all classes are judged."""
+    x, options = photos()[0], {**PHOTOS, "discriminator__side": 32, "images": 8, "held_out": 0.5}
+    data = {"x": x, "y": np.arange(32) // 16}
+    evenodds.fit(data, "classify-photos", out=tmp_path / "run", **options)
+    for face in ("show", "card"):
+        assert main([face, str(tmp_path / "run")]) == 0
+        assert "dcgan" not in capsys.readouterr().out
+    content = evaluate(tmp_path / "run", data=data, n=4).content
+    assert [row["tested"] for row in content["told"]] == [2, 2]
+    assert content["reference"]["path"] == "in-memory"
+    others = {"x": x, "y": np.arange(32) % 3}
+    with pytest.raises(BadInput, match=r"nothing of the discriminator of \S+ \(pretrained\) .* or from none"):
+        evenodds.fit(others, "classify-photos", out=tmp_path / "other", from_run=tmp_path / "run", **options)
+    for setting in ({"generator__width": 4}, {"prior": "uniform"}):
+        with pytest.raises(BadInput, match=r"has no effect without the game; set task\.unsupervised=0\.5"):
+            evenodds.fit(data, "classify-photos", out=tmp_path / "other", **options, **setting)
+    learned, borne = (
+        with_settings(recipe("classify-photos"), one) for one in ({"prior": "learned"}, {"orthogonal": 1})
+    )
+    assert set(Run(learned, load(data)).game.players) == {"discriminator"}
+    with pytest.raises(BadInput, match=r"without a generator; set orthogonal\.of=discriminator"):
+        Run(borne, load(data))
+    game = {"task__unsupervised": 0.5, "images": 8, "batch": 8, "watch": "off"}
+    with pytest.raises(BadInput, match=r"nothing of the generator of \S+ \(it has none\) fits this one \(dcgan\)"):
+        evenodds.fit(data, "classify", out=tmp_path / "other", from_run=tmp_path / "run", **game)
 
 
 def test_such_a_run_goes_on_answers_and_is_exported(alone: EfficientNetLite, tmp_path: Path) -> None:

@@ -405,7 +405,7 @@ def test_values_that_were_never_seen_are_filled_in() -> None:
         return {"x": torch.cat([c, c.square()], 1) + sigma * torch.randn(n, 2, generator=rng), "c": c}
 
     game = task(1, "concatenation", relativistic_paired, kind="values", penalty=r1_r2, weight=0.03, every=2, fused=True)
-    players = played(game, 2, draw, 450)
+    players = played(game, 2, draw, 600)
     for c in (-0.15, 0.0, 0.15):
         z = game.prior(2000, torch.Generator().manual_seed(0))
         x = game.answer(players, {"z": z, "c": torch.full((2000, 1), c)})["x"]

@@ -224,5 +224,7 @@ def test_data_are_checked() -> None:
     assert "fewer than 10 training items: 1 (2)" in said(x, [1, 1, *[0] * 598])
     with pytest.raises(BadInput, match="all labels are equal"):
         said(x, [3] * 600, by_class=True)
+    with pytest.raises(BadInput, match="none of the 540 items to train on has a label"):
+        said(x, [""] * 540 + ["a", "b"] * 30, by_class=True)
     with pytest.raises(BadInput, match="all 600 items are the same"):
         said(torch.zeros(600, 8, 8, dtype=torch.uint8))

@@ -67,6 +67,10 @@ def _labels(data: Dataset, train: Tensor, by_class: bool, draws: bool) -> list[s
     labels = data.y[train]
     counts = torch.bincount(labels[labels >= 0], minlength=len(data.classes))
     present = int((counts > 0).sum())
+    if by_class and data.classes and not present:
+        raise BadInput(
+            f"none of the {len(train):,} items to train on has a label, and classes cannot be learned; label some"
+        )
     if present == 1:
         name = data.classes[int(counts.argmax())]
         line = f"All labels are equal ('{name}'): is a folder level wrong, or the label column?"

@@ -283,6 +283,19 @@ class Dataset:
         found: T = self._found[key]
         return found
 
+    def latest(self, what: str, key: Hashable, find: Callable[[], T]) -> T:
+        """The same of what takes much memory, of which the newest alone is kept.
+
+        Args:
+            what: it is.
+            key: of which items, and how.
+        """
+        kept = self.once(what, dict[Hashable, T])
+        if key not in kept:
+            kept.clear()
+            kept[key] = find()
+        return kept[key]
+
     @cached_property
     def _found(self) -> dict[Hashable, Any]:
         return {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,11 @@ from evenodds.apply.imputer import imputer_of
 from evenodds.data.dataset import Dataset
 from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import evenly
 from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval, Side, intervals
 from evenodds.runs.card import SPLIT_SEED
-from evenodds.runs.run_data import Reading, open_run_data
+from evenodds.runs.run_data import Reading, named_place, open_run_data
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -56,7 +56,7 @@ def judged(
 
     Args:
         data: where the data of the run lie now; None for where they were.
-        n: at most so many rows.
+        n: at most so many rows, spread over all that were held out.
         seed: of the cells that are hidden, and of the fillings.
 
     Raises:
@@ -69,8 +69,8 @@ def judged(
             f"a filler is judged by at least {LEAST} rows that were held out, got {len(held_out)}; train on more rows, "
             "or with held_out=0.2"
         )
-    cells = _Cells.of(session, every, rest, held_out[:n], seed)
-    config = session.config.data
+    held_out = held_out[evenly(len(held_out), n)]
+    cells = _Cells.of(session, every, rest, held_out, seed)
     rows = cells.rows()
     scores = cells.scores(seed)
     return {
@@ -79,13 +79,12 @@ def judged(
             "images_seen": session.images, "seed": seed,
         },
         "reference": {
-            "path": str(data) if isinstance(data, str | Path) else config.name if config is not None else "",
-            "kind": every.kind,
+            "path": named_place(session.config, data), "kind": every.kind,
             "shape": list(every.x.shape[1:]), "items": len(cells.truth), "role": "held-out rows of the run",
         },
         "fingerprint": {
             "features": "hidden cells", "hidden": f"1/{PARTS}", "seed": seed,
-            "reference": every.take(held_out[:n]).fingerprint(), "n_real": len(cells.truth), "n_fake": len(cells.truth),
+            "reference": every.take(held_out).fingerprint(), "n_real": len(cells.truth), "n_fake": len(cells.truth),
             "evenodds": __version__,
         },
         "comparable": None,

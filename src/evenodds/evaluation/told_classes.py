@@ -10,7 +10,8 @@ from evenodds.apply.classified import Classified
 from evenodds.apply.classifying import told_of
 from evenodds.errors import BadInput
 from evenodds.files.text import quoted
-from evenodds.runs.run_data import Reading, open_run_data
+from evenodds.game.arithmetic import evenly
+from evenodds.runs.run_data import Reading, named_place, open_run_data
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -27,27 +28,28 @@ def judged_classes(
 
     Args:
         data: where the data of the run lie now; None for where they were.
-        n: at most so many items.
+        n: at most so many items, spread over all that were held out.
 
     Raises:
         BadInput: the data are others, or no labelled item was held out.
     """
     every = open_run_data(session.config, session.card, data, reading)
-    index = every.labelled(torch.tensor(session.card.held_out, dtype=torch.int64))[:n]
+    index = every.labelled(torch.tensor(session.card.held_out, dtype=torch.int64))
+    index = index[evenly(len(index), n)]
     if not len(index):
         raise BadInput(
             "a classifier is judged by labelled items that were held out, and there are none; name others that have a "
             f"label: evenodds classify {quoted(session.folder)} DATA"
         )
     held_out = every.take(index)
-    classified, config = told_of(session, held_out), session.config.data
+    classified = told_of(session, held_out)
     return {
         "subject": {
             "kind": "run", "path": str(session.folder), "items": len(index), "images_seen": session.images,
             "seed": None,
         },
         "reference": {
-            "path": str(data or (config.name if config is not None else "")), "kind": every.kind,
+            "path": named_place(session.config, data), "kind": every.kind,
             "shape": list(every.x.shape[1:]), "items": len(index), "role": "held-out items with a label",
         },
         "fingerprint": {

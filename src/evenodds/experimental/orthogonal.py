@@ -43,9 +43,8 @@ class Orthogonal(Extra):
     def listeners(self, run: Run) -> dict[str, Listener]:
         """None: the moves cost more. BadInput where nobody bears the cost."""
         if not {*BEARERS[self.of]} & {*run.task.roles}:
-            raise BadInput(
-                f"orthogonal has no effect without a {self.of}; set orthogonal.of=generator, or leave it out"
-            )
+            other = next((role for role in BEARERS if {*BEARERS[role]} & {*run.task.roles}), "both")
+            raise BadInput(f"orthogonal has no effect without a {self.of}; set orthogonal.of={other}, or leave it out")
         run.game = with_cost(run.game, "orthogonal", BEARERS[self.of], lambda _, player: self.weight * overlap(player))
         return {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evenodds.export.words import FileCard, Words, part_of, read_file
+from evenodds.runs.summary import players_in_words
 
 if TYPE_CHECKING:
     from evenodds.export.about import About
@@ -64,7 +65,7 @@ def facts_of(
         "task": named["task"],
         "trained on": f"{images:,} of {max(images, config.get('images', 0)):,} {data.noun}, seed {config.get('seed')}",
         "data": _data(data) | ({"kept": KEPT} if named["task"] == "impute" else {}),
-        "players": f"{named['generator']} generator, {named['discriminator']} discriminator",
+        "players": players_in_words(part_of(config, "task")[1], named["generator"], named["discriminator"]),
         "contest": f"{named['loss']}, penalty {named['penalty']}",
         "settings": dict(settings),
     }

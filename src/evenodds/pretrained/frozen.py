@@ -56,6 +56,6 @@ def brought_to(side: int, x: Tensor) -> Tensor:
     x = x.expand(-1, 3, -1, -1)
     if x.shape[2:] == (side, side):
         return x
-    smaller = min(x.shape[2:]) > side
+    smaller = max(x.shape[2:]) > side  # along one axis: what is not made smaller stays what it would be
     wide = x.float()  # where smoothing in float16 is not there
     return F.interpolate(wide, (side, side), mode="bilinear", antialias=smaller).to(x.dtype)

@@ -16,6 +16,7 @@ from evenodds.data.wording import count, some_names
 from evenodds.files.memory import machine_bytes
 from evenodds.game.engine import Engine
 from evenodds.game.modes import at_rest
+from evenodds.pretrained.embedding import Embedding
 from evenodds.tasks._playable import Playable
 
 __all__ = ["seen_beforehand"]
@@ -43,17 +44,17 @@ def seen_beforehand(
     them beforehand; else as they are.
 
     Columns are those of an item and of its mirror image, and rows likewise, so that the views `flip` and
-    `flip_vertical` do to features what they do to images. Items that are not asked for are NaN. What was seen is kept
-    with the data: the next run of the same data looks at nothing again.
+    `flip_vertical` do to features what they do to images. Items that are not asked for are NaN. What was seen last is
+    kept with the data: the next run of the same items looks at nothing again.
 
     Args:
-        discriminator: may have an `embedding`, a module that learns nothing.
+        discriminator: may have an `Embedding`, which learns nothing, as its `embedding`.
         index: (n,) the items that are trained on and judged by.
         views: of the run.
         say: gets a sentence before images are looked at, and one where they are in every pass.
     """
     embedding = getattr(discriminator, "embedding", None)
-    if embedding is None:
+    if not isinstance(embedding, Embedding):
         return dataset
     others = [name for name in views if name not in MIRRORS]
     if not task.looks_at or others:
@@ -82,8 +83,9 @@ def seen_beforehand(
                 done += len(part)
         return found
 
-    key = ("seen beforehand", embedding.side, rows, columns, index.numpy().tobytes())
-    return replace(dataset, x=dataset.once(key, look), units=Units((-1.0,), (1.0,), "float32"), items=None)
+    key = (embedding.side, rows, columns, index.numpy().tobytes())
+    seen = dataset.latest("seen beforehand", key, look)
+    return replace(dataset, x=seen, units=Units((-1.0,), (1.0,), "float32"), items=None)
 
 
 def _in_every_pass(dataset: Dataset, why: str, say: Callable[[str], None]) -> Dataset:

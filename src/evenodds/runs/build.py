@@ -107,7 +107,7 @@ def build_players(
             _require_learning(task, config, player)
             players[name] = ChoosingGenerator(player, blocks) if draws else player
         wrapped = getattr(task.prior, "wrapped", None)
-        if wrapped is not None:  # a prior that learns is a part of the generator
+        if wrapped is not None and "generator" in players:  # a prior that learns is a part of the generator
             reseed(torch.get_default_device(), mix(config.seed, -1, len(players)))
             players["generator"] = wrapped(players["generator"])
     for extra in build_extras(config):

@@ -13,9 +13,9 @@ from evenodds.runs.build import build_prior, layout_of
 from evenodds.runs.config import AUTO_TASK, Config, settings
 from evenodds.runs.find import accepts, find
 from evenodds.runs.part_options import require_no_rate
-from evenodds.runs.task_class import has_discriminator, task_class
+from evenodds.runs.task_class import has_discriminator, has_generator, task_class
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY
-from evenodds.tasks._playable import WITHOUT_DISCRIMINATOR
+from evenodds.tasks._playable import WITHOUT_DISCRIMINATOR, WITHOUT_GAME
 
 __all__ = ["require_effect"]
 
@@ -24,6 +24,7 @@ PENALTIES = ("penalty_weight", "penalty_every", "penalty_share")
 OF_DISCRIMINATOR = (
     "discriminator", "discriminator_learning_rate", "discriminator_steps", "fused", "loss", "penalty", *PENALTIES,
 )  # fmt: skip
+OF_GENERATOR = ("generator", "prior")
 VIEWS = ("views", "view_chance")
 """Refused of other tasks than those that draw samples, whether or not there is a discriminator."""
 STEPS = ("discriminator_steps", "generator_steps")
@@ -87,6 +88,8 @@ def _idle(config: Config, name: str) -> str:
     of_task, draws = f"on task '{config.task.name}'", task.draws
     if (name in OF_DISCRIMINATOR or (name in VIEWS and draws)) and not has_discriminator(config):
         return WITHOUT_DISCRIMINATOR
+    if name in OF_GENERATOR and not has_generator(config):
+        return WITHOUT_GAME
     if name in STEPS and name not in accepts(task):
         return f"{of_task}, whose rounds have one such move; take another task"
     if name in PENALTIES and config.penalty is None:

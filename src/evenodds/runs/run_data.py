@@ -32,6 +32,7 @@ __all__ = [
     "data_of",
     "data_place",
     "differences",
+    "named_place",
     "open_run_data",
     "read_settings",
     "same_data",
@@ -55,6 +56,17 @@ class RunSettings:
 
     config: Config
     card: DataCard
+
+
+def named_place(config: Config, data: Any = None) -> str:
+    """Where the data of a run are said to lie; empty where it names none.
+
+    Args:
+        data: where they lie now; None, or the data themselves, for where they were.
+    """
+    if isinstance(data, str | os.PathLike):
+        return os.fspath(data)
+    return config.data.name if config.data is not None else ""
 
 
 def read_settings(run: str | Path) -> RunSettings:

@@ -20,7 +20,7 @@ from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import processes_of, require_run
 
-__all__ = ["summary"]
+__all__ = ["players_in_words", "summary"]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,19 @@ def _identity(folder: Path, config: Config, data: _Data) -> dict[str, str]:
         "run": str(folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
         "data": f"{source}: {data.items:,} {of}, trained on {data.trained_on:,}",
-        "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
+        "players": players_in_words(config.task.options, config.generator.name, config.discriminator.name),
         "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
     }
+
+
+WEIGHTS = {"generator": "unsupervised", "discriminator": "adversarial"}
+"""The option of a task that leaves out a player where it is 0."""
+
+
+def players_in_words(options: Mapping[str, Any], generator: str, discriminator: str) -> str:
+    """The families of those of both that play a task with these options."""
+    named = {"generator": generator, "discriminator": discriminator}
+    return ", ".join(f"{family} {role}" for role, family in named.items() if options.get(WEIGHTS[role]) != 0)
 
 
 def _progress(

@@ -86,11 +86,12 @@ def transfer(source: Session, run: Run) -> Choice:
         if name in source.players and any(True for _ in player.parameters()):
             taken[name] = _filled(name, source.players[name], player, old, new)
     role = "generator" if "generator" in run.game.players else "discriminator"
-    if not any(one["tensors"] for name, one in taken.items() if name.startswith(role)):
-        raise BadInput(
-            f"nothing of the {role} of {quoted(source.folder)} ({getattr(source.config, role).name}) fits this one "
-            f"({getattr(run.config, role).name}); leave the recipe out to take that of the run"
-        )
+    if not any(_begins(run.game.players[name], one) for name, one in taken.items() if name.startswith(role)):
+        theirs = getattr(source.config, role).name if role in source.players else "it has none"
+        mine = getattr(run.config, role).name
+        recipe = "leave the recipe out to take that of the run"
+        how = recipe if theirs != mine else "start from a run of data that are more alike, or from none"
+        raise BadInput(f"nothing of the {role} of {quoted(source.folder)} ({theirs}) fits this one ({mine}); {how}")
     if run.average is not None:
         for name, copy in run.average.copies.items():
             copy.load_state_dict(run.game.players[name].state_dict())
@@ -98,6 +99,11 @@ def transfer(source: Session, run: Run) -> Choice:
     classes = {"known": known, "new": [c for c in new.classes if c not in known]}
     figures = {"images": source.images, "players": taken, "classes": classes}
     return Choice("from", str(source.folder), _in_words(source, taken, classes), figures)
+
+
+def _begins(player: nn.Module, taken: Mapping[str, Any]) -> bool:
+    """Whether anything that a player learns was taken; what is frozen fits always."""
+    return any(name not in taken["new"] for name, _ in player.named_parameters())
 
 
 def _in_words(source: Session, taken: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]]) -> str:

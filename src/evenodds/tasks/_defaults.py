@@ -99,6 +99,11 @@ class TaskDefaults:
         return False
 
     @classmethod
+    def has_generator(cls, options: Mapping[str, Any]) -> bool:
+        """One does."""
+        return True
+
+    @classmethod
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """One does, in all rounds."""
         return True

@@ -15,10 +15,12 @@ from evenodds.parts.priors import Prior
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks.contest import Contest
 
-__all__ = ["WITHOUT_DISCRIMINATOR", "Conversion", "NetworkSpec", "Playable", "Scoring", "WayBack"]
+__all__ = ["WITHOUT_DISCRIMINATOR", "WITHOUT_GAME", "Conversion", "NetworkSpec", "Playable", "Scoring", "WayBack"]
 
 WITHOUT_DISCRIMINATOR = "without a discriminator; set task.adversarial=0.01"
 """Why what is of a discriminator changes nothing, and what to type so that it does; see `Playable.idle`."""
+WITHOUT_GAME = "without the game; set task.unsupervised=0.5"
+"""The same of what is of a generator."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,11 @@ class Playable(Task, Protocol):
     @classmethod
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Whether samples are asked for by class, so that the training items need more than one."""
+        ...
+
+    @classmethod
+    def has_generator(cls, options: Mapping[str, Any]) -> bool:
+        """Whether a generator takes part in the game of a task with these options."""
         ...
 
     @classmethod

@@ -31,7 +31,7 @@ from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
 from evenodds.tasks._defaults import TaskDefaults
 from evenodds.tasks._description import DataDescription
-from evenodds.tasks._playable import NetworkSpec, Scoring
+from evenodds.tasks._playable import WITHOUT_GAME, NetworkSpec, Scoring
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Classify"]
@@ -136,9 +136,14 @@ class Classify(TaskDefaults):
         if not options.get("consistency", cls.consistency):
             why = "without consistency; set task.consistency=1"
             idle |= dict.fromkeys(("temperature", "threshold", "shares"), why)
-        if not options.get("unsupervised", cls.unsupervised):
-            idle |= dict.fromkeys(("matching", "pull_away"), "without the game; set task.unsupervised=0.5")
+        if not cls.has_generator(options):
+            idle |= dict.fromkeys(("matching", "pull_away"), WITHOUT_GAME)
         return idle
+
+    @classmethod
+    def has_generator(cls, options: Mapping[str, Any]) -> bool:
+        """Nothing is generated without a game."""
+        return bool(options.get("unsupervised", cls.unsupervised))
 
     @classmethod
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
@@ -171,7 +176,7 @@ class Classify(TaskDefaults):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Nothing is generated without a game."""
+        """Both where there is a game."""
         return ("generator", "discriminator") if self.unsupervised else ("discriminator",)
 
     @property
@@ -327,7 +332,7 @@ class Classify(TaskDefaults):
         """What is asked for by the players as they are; put them in eval mode before.
 
         Args:
-            players: both.
+            players: the discriminator; the generator too for "z".
             request: "x" (N, ...) in [-1, 1] to classify, or "z" (N, latent) to generate, or both.
 
         Returns:

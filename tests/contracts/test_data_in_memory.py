@@ -1,5 +1,6 @@
 """What people hold in memory and hand over: with labels beside, as data sets of PyTorch, or as what cannot be read."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
+import evenodds
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.game import checkpoint
 
 X = np.random.default_rng(0).integers(0, 256, (12, 6, 7, 3), dtype=np.uint8)
 Y = np.arange(12) % 3
@@ -109,3 +112,27 @@ def test_a_folder_called_none_is_a_class_like_others(tmp_path: Path) -> None:
             Image.fromarray(X[k]).save(tmp_path / name / f"{k}.png")
     assert load(tmp_path).classes == ("None", "some")
     assert load(tmp_path, unlabelled="None").classes == ("some",)
+
+
+SMALL: dict[str, Any] = {
+    "images": 16, "batch": 8, "generator__width": 4, "discriminator__width": 4, "watch": "off", "device": "cpu",
+    "threads": 1, "held_out": 0, "save_share": 0.5,
+}  # fmt: skip
+
+
+def test_settings_of_readers_are_taken_and_a_resume_knows_them(tmp_path: Path) -> None:
+    cells = {"size": np.arange(24.0) ** 2 % 7.5, "id": [f"P{k}" for k in range(24)]}
+    frame = pytest.importorskip("pandas").DataFrame(cells)
+    for name, source, settings in (
+        ("table", frame, {"data__types": "id:words"}),
+        ("gray-28", (X, Y), {"data__unlabelled": 2, "data__layout": "nhwc"}),
+    ):
+        whole = evenodds.fit(source, name, out=tmp_path / name, **SMALL, **settings)
+        shutil.rmtree(checkpoint.listing(whole.folder / "checkpoints")[-1])
+        again = evenodds.resume(whole.folder, data=source)
+        assert again.images == whole.images
+        assert np.array_equal(again.sample(4, seed=1), whole.sample(4, seed=1))
+        assert again.card.columns == (("size", "id") if name == "table" else ())
+        assert again.card.classes == (() if name == "table" else ("0", "1"))
+    with pytest.raises(BadInput, match="did you mean 'types'"):
+        evenodds.fit(frame, "table", out=tmp_path / "other", data__type="id:words")

@@ -92,7 +92,8 @@ def fit(
             the run is taken. It is another run, not the same one resumed; see docs/photographs.md.
         allow: modules of your own that the recipe may import, e.g. ("my_module",). Names that are typed here, such as
             generator="my_module:Net", allow their modules by themselves.
-        overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32.
+        overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32, or
+            data__types="id:none" of a data frame.
             `budget="60s"` plans the length by the clock.
 
     Returns:
@@ -129,17 +130,19 @@ def _fitted(
     """`fit`, within what is allowed."""
     device = str(settings.get("device", "auto"))
     named = isinstance(data, str | Path)
-    dataset = None if named else load_data(data)
+    options = {} if named else {key[5:]: value for key, value in settings.items() if key.startswith("data.")}
+    settings = {key: value for key, value in settings.items() if named or not key.startswith("data.")}
+    dataset = None if named else load_data(data, **options)
     if source is not None and recipe is None:
         config = continued(source)
     else:
         config = read_recipe(recipe or recipe_for(str(data) if dataset is None else dataset, device))
-    place = {"data": str(data)} if named else {"data": Part(IN_MEMORY)}
+    place = {"data": str(data)} if named else {"data": Part(IN_MEMORY, options)}
     config = with_settings(config, {**place, **settings} if named else {**settings, **place})
     require_allowed(config, recipe or config.recipe)
     require_effect(config, settings)
     if is_frame(data) and (layout := layout_of(config.task)) != "images":
-        dataset = load_data(data, layout=layout)
+        dataset = load_data(data, layout=layout, **options)
     return start(config, out=out, budget=seconds, dataset=dataset, source=source)
 
 

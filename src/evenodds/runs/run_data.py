@@ -178,7 +178,8 @@ def _opened(at: Config, data: Any, reading: Reading | None, options: Mapping[str
     """The data of a run, or those that are said to be it; with further options, of which those count that it takes."""
     if data is not None and not isinstance(data, str | os.PathLike):
         layout = layout_of(at.task) if is_frame(data) else "images"
-        return load_data(data, layout=layout, **_taken(data, layout, options))
+        typed = at.data.options if at.data is not None and at.data.name == IN_MEMORY else {}
+        return load_data(data, **{"layout": layout, **_taken(data, layout, {**typed, **(options or {})})})
     if options and at.data is not None and at.data.name != IN_MEMORY:
         taken = {**at.data.options, **_taken(at.data.name, layout_of(at.task), options)}
         at = replace(at, data=replace(at.data, options=taken))

@@ -243,6 +243,15 @@ def test_a_classifier_says_who_plays_and_what_it_begins_with(
         evenodds.fit(data, "classify", out=tmp_path / "other", from_run=tmp_path / "run", **game)
 
 
+def test_how_far_a_long_look_is_is_said(alone: EfficientNetLite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beforehand, "AT_ONCE", 8)
+    monkeypatch.setattr(beforehand, "EVERY", 0.0)
+    player, said = pretrained.Discriminator((3, 16, 16), side=32), list[str]()
+    plays: Any = SimpleNamespace(looks_at="all")
+    seen_beforehand(plays, player, from_array(photos()[0]), torch.arange(20), ["flip"], Local("cpu"), said.append)
+    assert [line.partition(" images looked at, ")[0] for line in said[1:]] == ["8 of 20", "16 of 20"]
+
+
 def test_such_a_run_goes_on_answers_and_is_exported(alone: EfficientNetLite, tmp_path: Path) -> None:
     x, y = photos()
     options = {**PHOTOS, "discriminator__side": 32, "save_share": 0.5}

@@ -27,8 +27,8 @@ SHARE = 8
 """One of so many parts of the machine's memory may be taken."""
 AT_ONCE = 256
 """Items that are in memory as images at a time."""
-LONG = 15.0
-"""Seconds of which it is said how many there are."""
+EVERY = 10.0
+"""Seconds between two sentences on how far that is."""
 
 
 def seen_beforehand(
@@ -67,7 +67,8 @@ def seen_beforehand(
         return _in_every_pass(dataset, f"what it sees in all takes more than 1/{SHARE} of the memory", say)
 
     def look() -> Tensor:
-        side, begun, done = embedding.side, time.perf_counter(), 0
+        side, done = embedding.side, 0
+        begun = said = time.perf_counter()
         beside = f" and {'its' if len(index) == 1 else 'their'} mirror images" * bool(axes)
         say(f"{count(len(index), 'image')}{beside}: looked at once, in {side} x {side}, by the pretrained network")
         found = torch.full(shape, torch.nan).contiguous(memory_format=torch.channels_last)
@@ -78,9 +79,10 @@ def seen_beforehand(
                     for column in range(columns):
                         mirrored = x.flip([axis for axis, here in ((2, row), (3, column)) if here])
                         found[part, :, row, column] = embedding(mirrored).float().cpu()
-                if not done and (left := (time.perf_counter() - begun) * (len(index) / len(part) - 1)) > LONG:
-                    say(f"that takes about {left:.0f} s more")
-                done += len(part)
+                done, now = done + len(part), time.perf_counter()
+                if now - said >= EVERY and done < len(index):
+                    left, said = (now - begun) * (len(index) / done - 1), now
+                    say(f"{done:,} of {len(index):,} images looked at, {left:,.0f} s left")
         return found
 
     key = (embedding.side, rows, columns, index.numpy().tobytes())

@@ -253,6 +253,10 @@ LINES: dict[str, tuple[str, str]] = {
         "fill pictures photos/1.png --mask mask.png",
         "fill filling photos/1.png --mask mask.png -n 1",
     ),
+    "train one with `evenodds train fill-table": (
+        "fill rows gaps.csv",
+        "fill gaps gaps.csv --out a",
+    ),
     "train with --set generator=style": (
         "mix pictures --from photos/1.png --to photos/2.png --out a.png",
         "mix style --out a.png",
@@ -262,9 +266,13 @@ LINES: dict[str, tuple[str, str]] = {
         "directions coded --how codes --out a.png",
     ),
     "draws no samples; put it to work: evenodds {}": ("sample enlarging -n 2", "upscale enlarging photos out"),
-    "train one that does with `evenodds train classify": (
+    "train one that does with `evenodds train classify --data": (
         "classify pictures photos",
         "classify naming kinds.npz --out a.csv",
+    ),
+    "train one that does with `evenodds train classify-table": (
+        "classify rows rows.csv",
+        f"train classify-table --data rows.csv --out a --quiet --set data.label=kind discriminator.width=4 {SHORT}",
     ),
     "other data are put to it by evenodds classify {} DATA": (
         "evaluate naming --against kinds.npz",

@@ -22,10 +22,12 @@ __all__ = ["classify", "probabilities", "require_classifier", "told_of"]
 def require_classifier(session: Session) -> None:
     """BadInput of a run that tells no classes apart."""
     if session.task.command != COMMAND:
-        raise BadInput(
-            f"this run ({session.config.task.name}) tells no classes apart; train one that does with "
-            "`evenodds train classify --data FOLDER`"
+        how = (
+            "train one that does with `evenodds train classify-table --data TABLE.csv --set data.label=COLUMN`"
+            if session.card.kind == "table"
+            else "train one that does with `evenodds train classify --data FOLDER`"
         )
+        raise BadInput(f"this run ({session.config.task.name}) tells no classes apart; {how}")
 
 
 @torch.no_grad()

@@ -102,6 +102,8 @@ def mixed(session: Session, share: float) -> nn.Module:
 def filler_of(session: Session) -> Filler:
     """A run that fills in; BadInput of another one."""
     if "mask" not in session.task.request_names:
+        if session.card.kind == "table":
+            raise BadInput("this run fills nothing in; train one with `evenodds train fill-table --data TABLE.csv`")
         raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
     session.require_no_tables()
 

@@ -79,7 +79,7 @@ def planned(
         say: told where they need more.
 
     Raises:
-        TooShort: they need more than the budget that was given.
+        BadInput: they need more than the budget that was given.
     """
     begun = time.perf_counter()
     _lap(fold, Small(steps=3))  # the first steps of a process load what later ones find

@@ -93,5 +93,5 @@ def _verdict(classified: Classified) -> list[str]:
     for place in (-matrix.ravel()).argsort(kind="stable")[:MOST_PAIRS].tolist():
         true, said = divmod(place, len(matrix))
         if matrix[true, said]:
-            pairs.append(f"{classified.classes[true]} as {classified.classes[said]} ({matrix[true, said]:,})")
-    return [*lines, f"Most often taken: {', '.join(pairs)}."] if pairs else lines
+            pairs.append(f"{classified.classes[true]} taken for {classified.classes[said]} ({matrix[true, said]:,})")
+    return [*lines, f"Most often wrong: {', '.join(pairs)}."] if pairs else lines

@@ -9,7 +9,7 @@ import numpy as np
 from evenodds.apply.imputer import imputer_of
 from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_like
-from evenodds.data.tables.rows import Column, Values, unordered
+from evenodds.data.tables.rows import Column, unordered
 from evenodds.data.tables.types import placed_rows, spelled_as
 from evenodds.data.wording import some_names
 from evenodds.errors import BadInput
@@ -63,7 +63,7 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
     parsed = parsed_like(known, columns)
     x = placed_rows(columns, parsed, where="the data frame")
     filled = imputer.fillings(x, 1, strategy, seed, unordered(columns))[0]
-    written = np.stack([_written(column, filled[:, k]) for k, column in enumerate(columns)], 1)
+    written = np.stack([column.held(filled[:, k]) for k, column in enumerate(columns)], 1)
     made = as_frame([spelled_as(column, parsed[column.name]) for column in columns], written, Like.of(known))
     empty = np.isnan(x)
     return completed(frame, made, empty & ~empty.all(1, keepdims=True))
@@ -89,8 +89,3 @@ def require_learned(where: str, columns: tuple[Column, ...], names: list[str]) -
         )
     if twice := [shortened(column.name) for column in columns if names.count(column.name) > 1]:
         raise BadInput(f"{where} has two columns of the name {twice[0]}; rename one")
-
-
-def _written(column: Column, values: Values) -> Values:
-    """Numbers that the column could hold: with its decimals, or of levels the nearest."""
-    return column.rounded(values) if column.form in ("number", "words") else values

@@ -214,8 +214,7 @@ def _cells(table: _Table, imputer: Imputer, n: int, strategy: str, seed: int) ->
     for k, column in enumerate(table.spelled()):
         rows = table.to_fill[:, k].nonzero()[0]
         for cells, filling in zip(many, fillings, strict=True):
-            values = column.rounded(filling[rows, k]) if column.form in ("number", "words") else filling[rows, k]
-            for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+            for row, value in zip(rows.tolist(), column.held(filling[rows, k]).tolist(), strict=True):
                 cells[row, table.places[k]] = column.text(value)
     return list(many)
 

@@ -249,8 +249,9 @@ def _dataset(table: Table, settings: Settings, words: Collection[int]) -> Datase
     """The rows of an array (N, D) as data whose empty cells are to be filled."""
     learned = Columns.of(table, settings.scale, words=words)
     require_few_words([f"{k + 1}" for k in learned.words], [learned.widths[k] for k in learned.words])
-    few = [len(table) if k in words else settings.few for k in range(table.shape[1])]
-    columns = tuple(fitted(f"column {k}", x, few=few[k - 1]) for k, x in enumerate(table.T, 1))
+    columns = tuple(
+        fitted(f"column {k + 1}", x, few=len(table) if k in words else settings.few) for k, x in enumerate(table.T)
+    )
     low, high = zip(*(column.ends for column in columns), strict=True)
     units = Units(low, high, "float64", columns=columns, knots=learned.lines)
     names = tuple(column.name for column in columns)

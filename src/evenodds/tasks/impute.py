@@ -108,11 +108,9 @@ class Impute(Fill):
         drawing = generator.generator
         assert isinstance(drawing, _Drawing)
         z, many = hand["z"], (self.fillings, len(hand["x"]))
-        logits = drawing.logits(hand["x"] * hand["mask"], hand["mask"], z, **generator.beside)
-        fillings = generator.within(completed(hand["x"], hand["mask"], drawing.drawn(logits, z)))
-        log_shares = drawing.entries(z).log_shares(logits)
+        filled, log_shares = drawing.filled(hand["x"] * hand["mask"], hand["mask"], z, **generator.beside)
         cost = _cross_entropy(log_shares.view(*many, -1), hand["x"], hand["hidden"], drawing.entries(z))
-        return fillings.view(*many, -1), {"words": self.words * cost.mean()}
+        return generator.within(filled).view(*many, -1), {"words": self.words * cost.mean()}
 
     def _scored(self, fillings: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The joint score of all that is hidden, in which two words are as far apart as two numbers, and the others of
@@ -163,9 +161,8 @@ class Impute(Fill):
         drawing = _Drawing(players["generator"], self.blocks)
         with torch.no_grad():
             observed = torch.where(mask > 0, x, 0.0)
-            logits = drawing.logits(observed, mask, z, **{name: request[name] for name in self.beside})
-            filled = completed(observed, mask, drawing.drawn(logits, z))
-            shares = drawing.entries(z).log_shares(logits).exp().view(-1, len(x), choices_in(self.blocks)).mean(0)
+            filled, log_shares = drawing.filled(observed, mask, z, **{name: request[name] for name in self.beside})
+            shares = log_shares.exp().view(-1, len(x), choices_in(self.blocks)).mean(0)
         return {"x": filled.view(-1, *x.shape).transpose(0, 1), "mask": mask, "shares": shares}
 
     def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
@@ -183,16 +180,22 @@ class _Drawing(nn.Module):
     def entries(self, like: Tensor) -> Entries:
         return entries_of(self.blocks, like.device)
 
-    def logits(self, x: Tensor, mask: Tensor, z: Tensor, **beside: Tensor) -> Tensor:
+    def _logits(self, x: Tensor, mask: Tensor, z: Tensor, beside: dict[str, Tensor]) -> Tensor:
         """(K N, E): numbers, and the logits of words."""
         logits: Tensor = self.filler(x, mask, z[:, self.noise :], **beside)
         return logits
 
-    def drawn(self, logits: Tensor, z: Tensor) -> Tensor:
+    def _drawn(self, logits: Tensor, z: Tensor) -> Tensor:
         return self.entries(z).drawn(logits, z[:, : self.noise])
 
+    def filled(self, x: Tensor, mask: Tensor, z: Tensor, **beside: Tensor) -> tuple[Tensor, Tensor]:
+        """(K N, E): x (N, E) where observed, and elsewhere what is drawn; and (K N, C), the logarithms of the
+        probabilities of words."""
+        logits = self._logits(x, mask, z, beside)
+        return completed(x, mask, self._drawn(logits, z)), self.entries(z).log_shares(logits)
+
     def forward(self, x: Tensor, mask: Tensor, z: Tensor, **beside: Tensor) -> Tensor:
-        return self.drawn(self.logits(x, mask, z, **beside), z)
+        return self._drawn(self._logits(x, mask, z, beside), z)
 
 
 @dataclass(frozen=True)

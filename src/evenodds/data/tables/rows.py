@@ -186,6 +186,10 @@ class Column:
         low, high = self.ends
         return np.array([float(f"{value:.9g}") for value in values.tolist()]).clip(low, high)
 
+    def held(self, values: Values) -> Values:
+        """(N,): numbers with the decimals of the column, and words the nearest; dates and times as they are."""
+        return self.rounded(values) if self.form in ("number", "words") else values
+
     def allows(self, values: Values) -> NDArray[np.bool_]:
         """(N,): which values could be this column's: its levels, and amounts within its ends with its decimals."""
         fine: NDArray[np.bool_] = np.isin(values, self.levels)

@@ -8,7 +8,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 .PHONY: demo test docs dist clean
 
 demo: .venv/demo
-	$(BIN)/evenodds train digits
+	$(BIN)/evenodds train digits --budget 115s --images 600k
 
 test: .venv/test
 	$(BIN)/ruff check .

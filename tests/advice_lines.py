@@ -308,10 +308,6 @@ LINES: dict[str, tuple[str, str]] = {
         "walk coded --from photos/1.png",
         "",
     ),
-    "so --images cannot be given with it; drop one": (
-        "train gray-28 --data kinds.npz --budget 10m --images 5",
-        f"{RUNS['plain']} --out a --quiet",
-    ),
     "{} ({}; see: evenodds list recipes)": (
         f"train --data photos --out a --quiet --set {SMALL}",
         "list recipes",

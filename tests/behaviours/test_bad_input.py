@@ -42,7 +42,6 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
         (["train", "--set", "batch=many"], "batch must be a whole number, got 'many'"),
         (["train", "--set", "batch"], "--set takes key=value"),
         (["train", "--set", " =0"], "--set takes key=value, got ' =0'"),
-        (["train", "--budget", "10s", "--set", "images=5"], "drop one"),
         (
             ["train", "--set", "view_chance=always", "view_chance.chance=1"],
             "no option of view_chance 'always' 'chance'; there are none",
@@ -61,7 +60,6 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
         (["trial", "--data", "digits", "--arms", ""], "--arms is empty"),
         (["export", "nowhere", "a.onnx"], "'a.onnx' stands behind all that `evenodds export` takes"),
         (["train", "--budget", "soon"], "60s, 10m or 1h30m; got 'soon'"),
-        (["train", "--budget", "10s", "--images", "5"], "drop one"),
         (["train", "--device", "cud"], "device must be auto, cpu"),
         (["train", "--data", "nowhere"], "no data source 'nowhere'"),
         (["train", "nothing.yaml"], "cannot read nothing.yaml"),

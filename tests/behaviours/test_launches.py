@@ -71,6 +71,8 @@ def test_a_short_run_is_compiled_where_that_is_asked_for_alone() -> None:
     """Nothing is built, and no compiler is looked for."""
     for budget in (None, 50 * 60.0):
         assert launches.choose_compiled(RING, Ahead(RING, budget, lambda _: 1 / 0), print)[0].compile is False
+    few = Ahead(RING, 36000, lambda _: 1 / 0, most=launches.FEWEST_ROUNDS * RING.batch - 1)
+    assert launches.choose_compiled(RING, few, print)[0].compile is False
     named = with_settings(RING, {"compile": True})
     assert launches.choose_compiled(named, Ahead(named, 36000, lambda _: 1 / 0), print) == (named, [])
 

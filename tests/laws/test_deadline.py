@@ -3,6 +3,7 @@
 import random
 from bisect import bisect_right
 from collections.abc import Callable
+from math import inf
 
 import pytest
 
@@ -37,6 +38,7 @@ class Simulated:
         look: float = 0.5,
         at_plan: float = 1.0,
         weights: tuple[tuple[float, float], ...] = ((0.0, 1.0),),
+        most: float = inf,
     ) -> None:
         self.weights = weights
         self.clock, self.load, self.rate, self.look = clock, load, rate, look
@@ -44,7 +46,7 @@ class Simulated:
         game, learner, engine = small_game()
         self.begun, self.shares, self.looks = clock.now, [0.0], 0
         measured = look / at_plan
-        self.deadline = Deadline(clock.now + BUDGET, measured, self.said.append, PARTS * measured, weights)
+        self.deadline = Deadline(clock.now + BUDGET, measured, self.said.append, PARTS * measured, weights, most)
         progress = Progress(planned)
         self.training = Training(game, dict.fromkeys(game.players, learner), engine, progress, 0, length=planned)
         self.every = planned // PARTS
@@ -152,6 +154,17 @@ def test_a_raised_length_is_told_and_goes_beyond_the_plan(clock: Clock) -> None:
     run = Simulated(clock, freed, 15_000).play()
     assert run.training.progress.images > 30_000
     assert "images will fit the budget, not 15,000" in run.said[0]
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_no_more_are_played_than_were_allowed(clock: Clock, load: str) -> None:
+    """However early that is; where less fits, the budget is kept as ever."""
+    run = Simulated(clock, LOADS[load], 10_000, most=10_000).play()
+    assert run.training.progress.images in range(10_000, 10_000 + BATCH)
+    assert run.said == []
+    late = Simulated(clock, busy, 40_000, most=40_000).play()
+    assert late.training.progress.images < 40_000
+    assert 0.95 * BUDGET <= late.seconds <= 1.05 * BUDGET
 
 
 def test_a_new_length_leaves_the_share_where_it_is() -> None:

@@ -65,7 +65,7 @@ def train(
     budget
         Wall-clock time, e.g. 60s, 10m, 2h; the number of images is planned from a measured rate.
     images
-        Length of the run in real images shown, e.g. 200k.
+        Length of the run in real images shown, e.g. 200k; with --budget, the most that it may be.
     seed
         Of everything that is random.
     out
@@ -95,8 +95,6 @@ def train(
 
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch, "log": _loggers(log)}
     typed = typed_settings(flags, settings)
-    if budget is not None and "images" in typed:
-        raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
     place = typed.get("data")
     if place is not None and is_run(place):
         raise BadInput(
@@ -119,7 +117,8 @@ def train(
         if restarted_run(out):
             return _gone_on(out or Path(), {}, None, quiet)
         with claimed(config.recipe, out, base=base) as folder:
-            return conclude(start(config, out=folder, budget=seconds, clock=clock, source=source, **_reports(quiet)))
+            length = {"budget": seconds, "most": config.images if "images" in typed else None}
+            return conclude(start(config, out=folder, **length, clock=clock, source=source, **_reports(quiet)))
 
 
 @app.command

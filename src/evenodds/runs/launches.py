@@ -91,8 +91,7 @@ def choose_compiled(config: Config, ahead: Ahead, say: Callable[[str], None]) ->
     if config.compile is not None:
         return config, []
     plain = replace(config, compile=False)
-    few = ahead.budget is None and config.images < FEWEST_ROUNDS * config.batch
-    if few or processes.size() > 1 or not ahead.takes(LONG, plain):
+    if ahead.rounds < FEWEST_ROUNDS or processes.size() > 1 or not ahead.takes(LONG, plain):
         return plain, []
     lacking = missing("inductor", pick_device(config.device))
     choice = Choice("compile", False, lacking) if lacking else _of_compilation(plain, ahead)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
-from math import ceil
+from math import ceil, inf
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
@@ -59,11 +59,13 @@ def plan(
     seconds: float,
     say: Callable[[str], None] = lambda line: None,
     spent: float = 0.0,
+    most: int | None = None,
 ) -> tuple[Config, float, list[tuple[float, float]]]:
     """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
 
     Args:
         spent: seconds of the budget before these, for the message where it is too short.
+        most: images that are planned at most, however many fit.
 
     Returns:
         It, with fewer evaluations, checkpoints and glances where these would take more than a twentieth of the time;
@@ -77,7 +79,7 @@ def plan(
     rate = 1 / sum((end - start) * pace for (start, pace), end in zip(paces, ends, strict=True))
     look = agreed(lambda: look_seconds(run, seconds))
     glance = agreed(lambda: glance_seconds(run))
-    to_play = agreed(lambda: seconds - (time.perf_counter() - begun))
+    to_play = agreed(lambda: min(seconds - (time.perf_counter() - begun), (most or inf) / rate))
     config, many = with_looks(config, to_play, look, say)
     config = with_glances(config, to_play, glance, many * look, say)
     spent_here = agreed(lambda: time.perf_counter() - begun)
@@ -91,7 +93,11 @@ def plan(
             f"ten batches; give at least {least} s, a smaller network or a smaller batch",
             least,
         )
-    say(f"measured {rate:,.0f} {noun}/s: {images:,} {noun} fit the budget; --images {images} repeats this run")
+    if most is not None and images >= most:
+        images = most
+        say(f"measured {rate:,.0f} {noun}/s: the {most:,} {noun} that are played at most fit the budget")
+    else:
+        say(f"measured {rate:,.0f} {noun}/s: {images:,} {noun} fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look, paces
 
 

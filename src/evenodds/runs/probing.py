@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING
 
 import torch
@@ -94,13 +95,25 @@ class Ahead:
         config: with its length in images, where no budget decides it.
         budget: seconds; None where there is none.
         make: builds a run, to be thrown away.
+        most: images that are played at most, of those that fit into the budget.
     """
 
     config: Config
     budget: float | None
     make: Callable[[Config], Run]
+    most: int | None = None
     latest: list[Probe] = field(default_factory=list, init=False)
     measured: float = field(default=0.0, init=False)
+
+    @property
+    def images(self) -> int | None:
+        """That are played at most; None where a budget alone decides that."""
+        return self.config.images if self.budget is None else self.most
+
+    @property
+    def rounds(self) -> float:
+        """That are played at most."""
+        return inf if self.images is None else self.images / self.config.batch
 
     def probe(self, config: Config) -> Probe:
         """Rounds from the start of the run with that configuration; of the two latest ones no other run is built."""
@@ -112,17 +125,17 @@ class Ahead:
 
     def takes(self, seconds: float, config: Config) -> bool:
         """Whether the run takes longer than that."""
-        if self.budget is not None:
+        if self.budget is not None and (self.budget < seconds or self.images is None):
             return self.budget >= seconds
-        return self.config.images >= FEW_ROUNDS * self.config.batch and self.seconds(config) > seconds
+        return self.rounds >= FEW_ROUNDS and self.seconds(config) > seconds
 
     def seconds(self, config: Config) -> float:
         """About how long the run takes: its budget, or what rounds of that configuration say the first time."""
-        if self.budget is not None:
-            return self.budget
+        if self.images is None:
+            return self.budget or inf
         if not self.measured:
-            self.measured = config.images / rates_of({"": self.probe(config)}, 0.0)[""]
-        return self.measured
+            self.measured = self.images / rates_of({"": self.probe(config)}, 0.0)[""]
+        return min(self.measured, self.budget or inf)
 
     def forget(self) -> None:
         """The runs that were built give their memory back."""

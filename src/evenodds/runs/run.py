@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.frames import is_frame
 from evenodds.data.sources import load as load_data
-from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.names import below
 from evenodds.files.outputs import owned
@@ -94,7 +94,7 @@ def fit(
             generator="my_module:Net", allow their modules by themselves.
         overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32, or
             data__types="id:none" of a data frame.
-            `budget="60s"` plans the length by the clock.
+            `budget="60s"` plans the length by the clock; with `images=` too, that is the most it may be.
 
     Returns:
         The trained session.
@@ -113,8 +113,6 @@ def fit(
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
     with allowing(allow), allowing(modules_in(settings)):
         seconds = as_seconds(settings.pop("budget", None))
-        if seconds is not None and "images" in settings:
-            raise BadInput("budget= plans the number of images, so images= cannot be given with it; drop one")
         source = None if from_run is None else load(from_run, device="cpu")
         return _fitted(data, recipe, out, seconds, settings, source)
 
@@ -143,7 +141,8 @@ def _fitted(
     require_effect(config, settings)
     if is_frame(data) and (layout := layout_of(config.task)) != "images":
         dataset = load_data(data, layout=layout, **options)
-    return start(config, out=out, budget=seconds, dataset=dataset, source=source)
+    most = config.images if "images" in settings else None
+    return start(config, out=out, budget=seconds, most=most, dataset=dataset, source=source)
 
 
 def start(
@@ -151,6 +150,7 @@ def start(
     *,
     out: str | Path | None = None,
     budget: float | None = None,
+    most: int | None = None,
     dataset: Dataset | None = None,
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
@@ -164,6 +164,7 @@ def start(
         out: the run folder, which must not hold a run; `runs/<recipe>-<n>` where None. It is held while the run is
             played: no other process writes to it.
         budget: seconds to the end of the run; its length in images is planned from a measured rate.
+        most: images that are played at most, however many fit into the budget; without one config.images alone counts.
         dataset: the data, where it is in memory; otherwise it is opened from config.data.
         listeners: further ones, such as a progress bar.
         say: gets plain sentences on what is found and done.
@@ -174,7 +175,7 @@ def start(
     clock = time.perf_counter() if clock is None else clock
     base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
     with company(), claimed(config.recipe, out, base=base) as folder, kept_threads():
-        return begun(config, folder, clock, budget, dataset, listeners, say, reading, source)
+        return begun(config, folder, clock, budget, most, dataset, listeners, say, reading, source)
 
 
 def begun(
@@ -182,6 +183,7 @@ def begun(
     folder: Path,
     clock: float,
     budget: float | None,
+    most: int | None,
     dataset: Dataset | None,
     listeners: Sequence[Listener],
     say: Callable[[str], None],
@@ -199,7 +201,7 @@ def begun(
     config, further = settle_task(config, dataset, say)
     choices += further
     dataset = checked(config, dataset, say)
-    plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, say), say)
+    plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, most, say), say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []
     opening = partial(begin, folder=folder, plan=plan, source=source, say=say)
     session = play(plan.config, dataset, folder, [*ending, *listeners], say, opening)
@@ -268,6 +270,7 @@ def planned(
     choices: Sequence[Choice],
     clock: float,
     budget: float | None,
+    most: int | None,
     say: Callable[[str], None],
 ) -> RunPlan:
     """Decides what was left open, and the length.
@@ -276,12 +279,13 @@ def planned(
         choices: those made so far.
         clock: when the budget began, by time.perf_counter.
         budget: seconds; None where the configuration says the length.
+        most: images that are played at most, of those that fit into a budget.
     """
     left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
     if config.discriminator.name == PRETRAINED:  # those runs that only measure say nothing
         Run(config, dataset).see(say)
-    ahead = Ahead(config, left, lambda config: Run(config, dataset))
+    ahead = Ahead(config, left, lambda config: Run(config, dataset), most)
     config, precision = choose_precision(config, ahead, say)
     config, threads = choose_threads(config, ahead, say)
     use_threads(config)
@@ -290,10 +294,10 @@ def planned(
     if budget is None:
         return RunPlan(agreed_config(lambda: config), choices)
     spent = agreed(lambda: time.perf_counter() - clock)
-    config, pause, paces = plan(config, dataset, budget - spent, say, spent)
+    config, pause, paces = plan(config, dataset, budget - spent, say, spent, most)
     config = agreed_config(lambda: config)
     pauses = pause * planned_looks(config)
-    return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses, paces))
+    return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses, paces, most or inf))
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:

@@ -105,8 +105,6 @@ def _train_words(studio: Studio, asked: Start) -> list[str]:
         raise BadInput(f"recipe '{asked.recipe}' needs data: name a folder")
     if asked.budget:
         as_seconds(asked.budget)
-        if "images" in asked.settings:
-            raise BadInput("a budget plans the number of images; leave one of the two out")
     words = ["train", asked.recipe]
     words += [f"--data={data}"] if data else []
     words += [f"--budget={asked.budget}"] if asked.budget else []

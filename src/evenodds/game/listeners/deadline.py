@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from evenodds.game.schedule import Progress
 from evenodds.game.trainer import Training
@@ -50,6 +51,7 @@ class Deadline:
         pauses: seconds that evaluations and checkpoints are planned to take over the whole run.
         paces: (share of the run, seconds per image from there on), the first share 0: in one stage of a task an image
             may take longer than in another. Only their ratios count.
+        most: images of the run at most, however many fit.
     """
 
     until: float
@@ -57,6 +59,7 @@ class Deadline:
     say: Callable[[str], None] = lambda line: None
     pauses: float = 0.0
     paces: Sequence[tuple[float, float]] = ((0.0, 1.0),)
+    most: float = inf
     total: int = field(init=False, default=0)
     """Images that will fit."""
     _told: int = field(init=False, default=0)
@@ -152,8 +155,10 @@ class Deadline:
         uncertain = FORESIGHT * max(0.0, left)
         if -LATE * self._whole - uncertain <= early <= EARLY * self._whole + uncertain:
             return
-        fits = int(max(0.0, left - pauses - AIM * self._whole) / pace)
-        progress.replan(progress.images + fits)
+        fits = min(max(0.0, left - pauses - AIM * self._whole) / pace, self.most - progress.images)
+        if progress.images + int(fits) == progress.total:
+            return
+        progress.replan(progress.images + int(fits))
         self.total = training.length = progress.total
         self._tell(training.noun)
 

@@ -91,6 +91,7 @@ def test_empty_cells_alone_are_changed(session: Session, home: Path, capsys: pyt
     assert new[13][2].count(",") == 1
     assert len(new[13][2].partition(",")[2]) == 1, "a height has one decimal, behind a comma"
     assert len(new[21][3].partition(",")[2]) == len("50 €"), "as many decimals as all cells have"
+    assert new[21][3].endswith("0 €"), "no more decimals than the numbers have"
     assert new[26] == old[26]
     assert main(["fill", str(session.folder)]) == 0  # what this command wrote is replaced
     (session.folder / "filled" / "patients.csv").write_text("mine")
@@ -286,6 +287,17 @@ def test_a_data_frame_is_learned_from_and_filled_with_its_types(tmp_path: Path) 
         fill_frame(session, given.to_numpy())
     again = evenodds.resume(tmp_path / "run", settings={"images": 320}, data=frame)
     assert again.card.row_blocks == session.card.row_blocks
+
+
+def test_words_for_nothing_that_the_run_has_never_seen_are_empty_cells(
+    session: Session, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = [["x", "45", "172,5", "1900,50 €", word, "01.02.2021", ""] for word in ("NA", "-", "Köln")]
+    table = write(tmp_path / "t.csv", few)
+    assert main(["fill", str(session.folder), str(table), "--out", str(tmp_path / "filled.csv")]) == 0
+    said = "Took '-', 'NA' for empty cells in 1 column of words that the run has never seen with it: city. Filled 2"
+    assert said in capsys.readouterr().err
+    assert {row[4] for row in cells(tmp_path / "filled.csv")[1:]} <= {"Köln", 'Bad "X"; Y'}
 
 
 def test_a_table_is_read_once(session: Session, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

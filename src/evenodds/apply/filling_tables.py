@@ -21,7 +21,7 @@ from evenodds.data.readers.table import Opened, open_table, parsed_cells, requir
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.rewriting import Cells, with_cells
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values, unordered
-from evenodds.data.tables.types import Types, placed_rows, spelled_as
+from evenodds.data.tables.types import Types, placed_rows, spelled_as, without_absent
 from evenodds.data.wording import count, some_names
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -110,6 +110,8 @@ class _Table:
         x: (N, D) their numbers, NaN where a cell is empty.
         opened: of text, how it is written; None of a data frame.
         cells: of a data frame, its names and all its cells as text.
+        left_out: names of columns that the run has not learned.
+        notes: on what was taken for what.
     """
 
     path: Path
@@ -119,6 +121,7 @@ class _Table:
     opened: Opened | None
     cells: list[list[str]]
     left_out: Sequence[str]
+    notes: Sequence[str]
 
     @staticmethod
     def read(path: Path, session: Session) -> _Table:
@@ -144,10 +147,11 @@ class _Table:
             parsed = parsed_like(frame, columns)
             stored = {name for name, dtype in zip(names, frame.dtypes, strict=True) if _is_stored(dtype)}
             cells = _texts(frame, names, columns, parsed)
+        parsed, notes = without_absent(columns, parsed)
         x = placed_rows(columns, parsed, where=path.name)
         others = [name for name in names if name not in session.card.columns]
         columns = tuple(one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns)
-        return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others)
+        return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others, notes)
 
     def spelled(self) -> list[Column]:
         """The columns, which spell numbers with as many decimals as all of their cells have here."""
@@ -181,8 +185,9 @@ class _Table:
         if not filled.any():
             raise BadInput(f"{self.path.name} has empty cells in empty rows alone, of which nothing is known")
         parts = [
+            *self.notes,
             f"Filled {count(int(filled.sum()), 'empty cell')} of {count(len(self.x), 'row')} by {how}: "
-            f"{self._named(filled.T)}."
+            f"{self._named(filled.T)}.",
         ]
         if whole := int(empty.all(1).sum()):
             parts.append(f"{count(whole, 'row')} without any value {'stays' if whole == 1 else 'stay'} as written.")
@@ -211,11 +216,11 @@ def _cells(table: _Table, imputer: Imputer, n: int, strategy: str, seed: int) ->
     """The text of the cells that are filled, for each filling."""
     fillings = imputer.fillings(table.x, n, strategy, seed, unordered(table.columns))
     many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
-    for k, column in enumerate(table.spelled()):
+    for k, (column, spelled) in enumerate(zip(table.columns, table.spelled(), strict=True)):
         rows = table.to_fill[:, k].nonzero()[0]
         for cells, filling in zip(many, fillings, strict=True):
             for row, value in zip(rows.tolist(), column.held(filling[rows, k]).tolist(), strict=True):
-                cells[row, table.places[k]] = column.text(value)
+                cells[row, table.places[k]] = spelled.text(value)
     return list(many)
 
 

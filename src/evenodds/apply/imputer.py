@@ -183,6 +183,7 @@ def fit(
     seed: int = 0,
     listeners: Sequence[Listener] = (),
     words: Collection[int] = (),
+    names: Sequence[str] = (),
 ) -> Imputer:
     """Trains a filler on the observed values of a table, as `evenodds train fill-table` does.
 
@@ -192,12 +193,13 @@ def fit(
         seed: of the start and of all draws; the same seed gives the same filler on the same machine's CPU.
         listeners: such as one that shows how far the training is.
         words: the columns whose numbers stand for words, and have no order.
+        names: of the columns, for messages; their numbers from 1 where none are given.
     """
     settings = settings or Settings()
     table = _table(x)
     if len(table) < 2 or np.isnan(table).all(0).any():
         raise BadInput("imputing needs 2 rows and an observed value in each column; leave empty columns out")
-    run = Run(_config(settings, len(table), seed), _dataset(table, settings, words))
+    run = Run(_config(settings, len(table), seed), _dataset(table, settings, words, names))
     every = [*run.listeners.values(), *listeners]
     train(run.game, run.feed, run.learner, run.engine, images=run.config.images, seed=seed, listeners=every)
     assert isinstance(run.task, Impute)
@@ -245,17 +247,17 @@ def _config(s: Settings, rows: int, seed: int) -> Config:
     )
 
 
-def _dataset(table: Table, settings: Settings, words: Collection[int]) -> Dataset:
+def _dataset(table: Table, settings: Settings, words: Collection[int], names: Sequence[str]) -> Dataset:
     """The rows of an array (N, D) as data whose empty cells are to be filled."""
     learned = Columns.of(table, settings.scale, words=words)
-    require_few_words([f"{k + 1}" for k in learned.words], [learned.widths[k] for k in learned.words])
+    names = names or [f"{k + 1}" for k in range(table.shape[1])]
+    require_few_words([names[k] for k in learned.words], [learned.widths[k] for k in learned.words])
     columns = tuple(
         fitted(f"column {k + 1}", x, few=len(table) if k in words else settings.few) for k, x in enumerate(table.T)
     )
     low, high = zip(*(column.ends for column in columns), strict=True)
     units = Units(low, high, "float64", columns=columns, knots=learned.lines)
-    names = tuple(column.name for column in columns)
-    return Dataset(torch.tensor(table), units, columns=names, kind="table")
+    return Dataset(torch.tensor(table), units, columns=tuple(column.name for column in columns), kind="table")
 
 
 def _table(x: ArrayLike, columns: int | None = None) -> Table:

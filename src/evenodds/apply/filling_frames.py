@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from warnings import warn
 
@@ -17,7 +18,7 @@ from evenodds.errors import BadInput, Remark
 from evenodds.files.misfit import shortened
 from evenodds.runs.session import Session
 
-__all__ = ["fill_frame", "require_learned"]
+__all__ = ["fill_frame", "left_empty", "require_learned"]
 
 
 def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: int = 0) -> Any:
@@ -64,7 +65,8 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
     frame = _able(frame, columns, places)
     known = frame.iloc[:, places]
     parsed, notes = without_absent(columns, parsed_like(known, columns))
-    for line in (*notes, *_left(frame, columns)):
+    gaps = {str(name): bool(frame.iloc[:, k].isna().any()) for k, name in enumerate(frame.columns)}
+    for line in (*notes, *left_empty(columns, gaps)):
         warn(line, Remark, stacklevel=2)
     x = placed_rows(columns, parsed, where="the data frame")
     filled = imputer.fillings(x, 1, strategy, seed, unordered(columns))[0]
@@ -74,14 +76,14 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
     return completed(frame, made, empty & ~empty.all(1, keepdims=True))
 
 
-def _left(frame: Any, columns: tuple[Column, ...]) -> list[str]:
-    """That columns with empty cells are not filled, as the run has not learned them."""
+def left_empty(columns: tuple[Column, ...], empty: Mapping[str, bool]) -> list[str]:
+    """That columns with empty cells are not filled, as the run has not learned them, if there are any.
+
+    Args:
+        empty: by the names of all columns, whether one has an empty cell.
+    """
     learned = {column.name for column in columns}
-    names = [
-        shortened(str(name))
-        for k, name in enumerate(frame.columns)
-        if str(name) not in learned and frame.iloc[:, k].isna().any()
-    ]
+    names = [shortened(name) for name, some in empty.items() if some and name not in learned]
     return listed("Empty cells stay in {}, which the run has not learned: {}.", names, what="column")
 
 

@@ -38,10 +38,10 @@ from evenodds.files.write import write_json
 from evenodds.game import checkpoint
 from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import resume, start
 from evenodds.show import pictures
 

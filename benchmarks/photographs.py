@@ -29,7 +29,6 @@ from evenodds.metrics.frechet import frechet
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.memorisation import suspects
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
@@ -37,6 +36,7 @@ from evenodds.runs.config_files import recipe
 from evenodds.runs.planning import settle, settle_task
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.probing import Ahead
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from evenodds.show import pictures

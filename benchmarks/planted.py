@@ -17,8 +17,8 @@ from evenodds.evaluation.compare import compare
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.material import gather
 from evenodds.files.write import write_json
-from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.reading import open_data
 from evenodds.runs.session import Session, load
 
 RESULTS = Path(__file__).parent / "results"

@@ -47,10 +47,10 @@ from evenodds.game.watch.trend import plateau
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.held_out import held_out
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from evenodds.runs.session import load as load_run

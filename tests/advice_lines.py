@@ -210,7 +210,7 @@ LINES: dict[str, tuple[str, str]] = {
         "fill gaps gaps.csv -n 2 --strategy mean --out a",
         "fill gaps gaps.csv --strategy mean --out a; fill gaps gaps.csv -n 2 --strategy draw --out b",
     ),
-    "is put to work by its own command alone": ("export gaps --out a.onnx", "fill gaps gaps.csv --out a"),
+    "a run that fills tables is put to work by": ("export gaps --out a.onnx", "fill gaps gaps.csv --out a"),
     "{} fills images; {}: evenodds fill": (
         "fill filling photos/1.png",
         "fill filling photos/1.png --mask mask.png -n 1",

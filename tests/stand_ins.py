@@ -17,9 +17,9 @@ from evenodds.data.tables.rows import fitted
 from evenodds.data.units import Units
 from evenodds.pretrained import frozen
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
-from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.config import Config
 from evenodds.runs.planning import settle, settle_task
+from evenodds.runs.reading import layout_of, open_data
 
 
 def data_for(config: Config, images: int) -> Dataset:

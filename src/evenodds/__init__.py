@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evenodds.game.rules import Move as Move
     from evenodds.game.rules import Progress as Progress
     from evenodds.game.trainer import train as train
-    from evenodds.runs.run import fit as fit
+    from evenodds.runs.fit import fit as fit
     from evenodds.runs.run import resume as resume
     from evenodds.runs.session import Session as Session
     from evenodds.runs.session import load as load
@@ -36,7 +36,7 @@ _HOMES = {
     "Move": "game.rules",
     "Progress": "game.rules",
     "Session": "runs.session",
-    "fit": "runs.run",
+    "fit": "runs.fit",
     "load": "runs.session",
     "resume": "runs.run",
     "train": "game.trainer",

@@ -21,9 +21,10 @@ from PIL import Image
 from evenodds.cli.app import setting_values
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.runs.build import build_task, open_data
+from evenodds.runs.build import build_task
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import checked
 from tests.advice import told
 from tests.dicom import write_dicom

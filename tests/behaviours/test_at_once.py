@@ -9,11 +9,12 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.read import read_json
 from evenodds.runs.at_once import chosen_moves
-from evenodds.runs.build import build_task, open_data
+from evenodds.runs.build import build_task
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import read, recipe
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import resume, start
 from tests.short import AT_THE_END
 from tests.stand_ins import data_for

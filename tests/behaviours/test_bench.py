@@ -7,9 +7,9 @@ import pytest
 
 from evenodds.cli import main
 from evenodds.runs.bench import Pace, measure_paces, recommended, ways
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.reading import open_data
 
 
 def test_every_setting_is_measured_and_nothing_written(

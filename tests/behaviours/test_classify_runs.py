@@ -18,9 +18,9 @@ from evenodds.data.labelled import WithLabels
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.reading import open_data
 from evenodds.runs.run_data import read_settings
 from tests.short import AT_THE_END
 from tests.stand_ins import settled

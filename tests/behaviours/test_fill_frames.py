@@ -13,8 +13,10 @@ import evenodds
 from evenodds.apply.filling_frames import fill_frame
 from evenodds.apply.filling_tables import fill_table
 from evenodds.data.readers.frames import Like, as_frame
+from evenodds.data.readers.gaps import frame_gaps
+from evenodds.data.tables.amounts import Amounts, NumberStyle, amounts
 from evenodds.data.tables.rows import Column
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, Remark
 from evenodds.estimators.rows import Rows
 from evenodds.runs.session import Session
 
@@ -128,7 +130,8 @@ def test_numbers_are_spelled_as_those_beside_them(cell: Any, kind: type, tmp_pat
         assert made.read_text(encoding="utf-8").splitlines()[-1].split(";")[2] == paid
 
 
-def test_numbers_that_a_run_was_told_of_are_numbers_in_other_tables(tmp_path: Path) -> None:
+def test_codes_that_are_said_to_be_numbers_keep_their_zeros(tmp_path: Path) -> None:
+    """In a file, in a data frame of text, and in one of numbers, where there are none."""
     table = tmp_path / "t.csv"
     table.write_text("\n".join(["code,n", *(f"{k % 30:03d},{'' if k == 9 else k * k % 17}" for k in range(60))]))
     session = evenodds.fit(
@@ -139,6 +142,42 @@ def test_numbers_that_a_run_was_told_of_are_numbers_in_other_tables(tmp_path: Pa
         k for k, (a, b) in enumerate(zip(*(p.read_text().split() for p in (table, filled)), strict=True)) if a != b
     ]
     assert changed == [10]
+    code, said = filled.read_text().split()[10].split(",")
+    assert (code, said.isdecimal()) == ("009", True)
+    frame = pandas.read_csv(table, dtype={"code": str})
+    frame.loc[3, "code"] = None
+    text = fill_frame(session, frame)
+    assert text.loc[4, "code"] == "004"
+    assert len(text.loc[3, "code"]) == 3
+    assert 0 <= fill_frame(session, frame.astype({"code": float}))["code"][3] < 30
+    frame.to_parquet(tmp_path / "t.parquet")
+    (made,) = fill_table(session, tmp_path / "t.parquet", tmp_path / "made.csv")
+    assert len(made.read_text().split()[4].split(",")[0]) == 3
+    read = frame_gaps(frame, types="code:number")
+    assert [(column.form, column.style.digits) for column in read.units.columns] == [("number", 3), ("number", 0)]
+    with pytest.raises(BadInput, match="the data frame: column 'code' has cells that are no numbers; take it as words"):
+        frame_gaps(frame.assign(code=["x"] * 60), types="code:number")
+
+
+def test_amounts_with_zeros_inside_are_what_they_were(session: Session) -> None:
+    assert amounts(["7,100", "1,000"], zeros=True) == amounts(["7,100", "1,000"])
+    assert amounts(["007", "12"], zeros=True) == Amounts({"007": 7.0, "12": 12.0}, NumberStyle())
+
+
+def test_what_a_data_frame_keeps_empty_is_said(session: Session) -> None:
+    frame = rows()[:4].assign(note=["a", None, "c", "d"], id=range(4))
+    frame.loc[0, "city"] = "NA"
+    with pytest.warns(Remark) as said:
+        filled = fill_frame(session, frame)
+    assert [str(one.message) for one in said] == [
+        "Took 'NA' for empty cells in 1 column of words that the run has never seen with it: city.",
+        "Empty cells stay in 1 column, which the run has not learned: 'note'.",
+    ]
+    assert [one.filename for one in said] == [__file__] * 2
+    assert filled.loc[0, "city"] in ("Bonn", "Rome")
+    assert filled["note"].isna().tolist() == [False, True, False, False]
+    with pytest.raises(BadInput, match="column 'city' has 'Oslo', which the data do not have"):
+        fill_frame(session, frame.assign(city="Oslo"))
 
 
 def test_words_like_numbers_are_those_of_an_estimator() -> None:

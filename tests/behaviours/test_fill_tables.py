@@ -26,7 +26,6 @@ from evenodds.evaluation.evaluate import evaluate
 from evenodds.export.graphs import possible
 from evenodds.files.regular import open_regular
 from evenodds.runs.session import Session
-from evenodds.server.offers import Offers
 from tests.short import AT_THE_END
 
 SMALL = {"generator__width": 16, "generator__depth": 1, "discriminator__width": 16, "device": "cpu", "batch": 64}
@@ -91,6 +90,7 @@ def test_empty_cells_alone_are_changed(session: Session, home: Path, capsys: pyt
     assert new[13][2].count(",") == 1
     assert len(new[13][2].partition(",")[2]) == 1, "a height has one decimal, behind a comma"
     assert len(new[21][3].partition(",")[2]) == len("50 €"), "as many decimals as all cells have"
+    assert new[21][3].endswith("0 €"), "no more decimals than the numbers have"
     assert new[26] == old[26]
     assert main(["fill", str(session.folder)]) == 0  # what this command wrote is replaced
     (session.folder / "filled" / "patients.csv").write_text("mine")
@@ -197,10 +197,8 @@ def test_hidden_cells_judge_it(session: Session, capsys: pytest.CaptureFixture[s
 def test_what_it_does_not_do_is_said(session: Session, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", str(session.folder)]) == 2
     assert f"draws no samples; put it to work: evenodds fill {session.folder}" in capsys.readouterr().err
-    with pytest.raises(BadInput, match="its own command alone: evenodds fill"):
+    with pytest.raises(BadInput, match=r"is put to work by: evenodds fill .* or evenodds serve"):
         possible(session)
-    with pytest.raises(BadInput, match="its own command alone: evenodds fill"):
-        Offers.of(session)
 
 
 def test_rows_that_it_keeps_are_handed_on_where_that_is_said(
@@ -286,6 +284,17 @@ def test_a_data_frame_is_learned_from_and_filled_with_its_types(tmp_path: Path) 
         fill_frame(session, given.to_numpy())
     again = evenodds.resume(tmp_path / "run", settings={"images": 320}, data=frame)
     assert again.card.row_blocks == session.card.row_blocks
+
+
+def test_words_for_nothing_that_the_run_has_never_seen_are_empty_cells(
+    session: Session, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = [["x", "45", "172,5", "1900,50 €", word, "01.02.2021", ""] for word in ("NA", "-", "Köln")]
+    table = write(tmp_path / "t.csv", few)
+    assert main(["fill", str(session.folder), str(table), "--out", str(tmp_path / "filled.csv")]) == 0
+    said = "Took '-', 'NA' for empty cells in 1 column of words that the run has never seen with it: city. Filled 2"
+    assert said in capsys.readouterr().err
+    assert {row[4] for row in cells(tmp_path / "filled.csv")[1:]} <= {"Köln", 'Bad "X"; Y'}
 
 
 def test_a_table_is_read_once(session: Session, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

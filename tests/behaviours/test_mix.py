@@ -17,7 +17,7 @@ from evenodds.cli import main
 from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.parts.networks.style import Generator
-from evenodds.runs.run import fit
+from evenodds.runs.fit import fit
 from evenodds.runs.session import Session
 
 SMALL = {"generator__width": 4, "discriminator__width": 4, "images": 32, "batch": 16, "device": "cpu", "watch": "off"}

@@ -24,7 +24,7 @@ import evenodds
 from evenodds.apply import imputer
 from evenodds.estimators import training as estimator_training
 from evenodds.game import trainer
-from evenodds.runs import find, run
+from evenodds.runs import find, fit, run
 from tests.tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -378,7 +378,7 @@ def short_fit(data: Any, recipe: str | None = None, **settings: Any) -> Any:
     """`evenodds.fit`, for so few images that a page runs at once."""
     settings.pop("budget", None)
     crop = {"task__crop": 32, "size": 32} if recipe == "upscale-x4" else {}
-    return run.fit(data, recipe, **{**settings, **SHORT, **crop})
+    return fit.fit(data, recipe, **{**settings, **SHORT, **crop})
 
 
 def short_resume(folder: str, settings: Any) -> Any:

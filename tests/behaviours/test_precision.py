@@ -9,10 +9,10 @@ from evenodds.files.read import read_json
 from evenodds.game.rules import Progress
 from evenodds.runs import precision, probing
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import read, recipe
 from evenodds.runs.probing import Ahead, Probe
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import resume, start
 from tests.short import AT_THE_END
 from tests.twins.test_resume import StopAt

@@ -19,7 +19,8 @@ from evenodds.game import checkpoint
 from evenodds.runs.assembly import Run
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
-from evenodds.runs.run import fit, resume, start
+from evenodds.runs.fit import fit
+from evenodds.runs.run import resume, start
 from evenodds.runs.session import Session
 from evenodds.runs.transfer import continued, transfer
 from evenodds.runs.values import IN_MEMORY, Part

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
 import evenodds
+from evenodds.data.readers import frames
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
@@ -136,3 +137,32 @@ def test_settings_of_readers_are_taken_and_a_resume_knows_them(tmp_path: Path) -
         assert again.card.classes == (() if name == "table" else ("0", "1"))
     with pytest.raises(BadInput, match="did you mean 'types'"):
         evenodds.fit(frame, "table", out=tmp_path / "other", data__type="id:words")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "gaps"), [("fill-table", {}, True), ("table", {}, False), (None, {"task": "impute"}, True)]
+)
+def test_a_data_frame_is_read_once_as_its_task_wants_it(
+    recipe: str | None, settings: dict[str, Any], gaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    read, parsed_frame = [], frames.parsed_frame
+
+    def counted(*args: Any) -> Any:
+        read.append(args)
+        return parsed_frame(*args)
+
+    for module in ("frames", "gaps"):
+        monkeypatch.setattr(f"evenodds.data.readers.{module}.parsed_frame", counted)
+    monkeypatch.setattr("evenodds.runs.fit.start", lambda config, dataset, **_: dataset)
+    frame = pandas.DataFrame({"age": [20.5, None, 40.5, 50.5], "city": ["Bonn", "Rome"] * 2})
+    data: Any = evenodds.fit(frame, recipe, **settings)
+    assert (len(read), data.has_gaps) == (1, gaps)
+
+
+@pytest.mark.parametrize("recipe", ["fill-table", "table"])
+def test_a_data_frame_has_no_layout(recipe: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"age": [20.5, None, 40.5]})
+    with pytest.raises(BadInput, match=rf"'{recipe}' reads a data frame in one way; leave data.layout out"):
+        evenodds.fit(frame, recipe, data__layout="gaps")

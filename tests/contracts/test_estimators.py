@@ -252,6 +252,15 @@ def test_errors_say_what_to_change() -> None:
         GAN(**{**SMALL, "rows": 64}).fit(np.zeros((4, 8, 8))).score_samples(np.zeros((4, 8, 9)))
 
 
+def test_messages_name_columns_of_data_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(BadInput, match="column height has no observed value"):
+        GANImputer(**SMALL).fit(pandas.DataFrame({"age": [1.0, 2.0], "height": [np.nan] * 2}))
+    monkeypatch.setattr("evenodds.data.tables.columns.MOST_WORDS", 2)
+    with pytest.raises(BadInput, match=r"got 4, of which column 'city' has 3; leave that column out"):
+        GANImputer(**SMALL).fit(pandas.DataFrame({"n": [1.0, 2.0, 3.0], "a": list("xxx"), "city": list("abc")}))
+
+
 def test_scikit_learn_is_imported_for_the_estimators_alone() -> None:
     code = (
         "import sys, evenodds; evenodds.train; assert 'sklearn' not in sys.modules; sys.modules['sklearn'] = None\n"

@@ -18,8 +18,8 @@ from evenodds.data.folders.archives import ENDINGS as ARCHIVES
 from evenodds.data.readers import images
 from evenodds.data.sources import LAYOUTS, load, options_of
 from evenodds.errors import BadInput
-from evenodds.runs.build import open_data
 from evenodds.runs.config import Config
+from evenodds.runs.reading import open_data
 from evenodds.runs.values import Part
 
 RNG = np.random.default_rng(0)

@@ -20,13 +20,14 @@ from evenodds.game.trainer import train
 from evenodds.parts.networks import pretrained
 from evenodds.runs import default_recipe
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import build_task, open_data
+from evenodds.runs.build import build_task
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config, from_mapping
 from evenodds.runs.config_files import read, recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import KINDS, describe, names
 from evenodds.runs.planning import settle_task
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import start
 from evenodds.runs.settings_table import documented
 from evenodds.runs.values import IN_MEMORY, Part, as_number

@@ -17,10 +17,10 @@ from evenodds.game import checkpoint
 from evenodds.game.listeners.adapt import Adapt
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import read, recipe
 from evenodds.runs.folder_facts import RATIO
+from evenodds.runs.reading import open_data
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
 from tests.twins.test_resume import StopAt

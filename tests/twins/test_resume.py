@@ -18,7 +18,8 @@ from evenodds.game import checkpoint
 from evenodds.game.trainer import Training
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
-from evenodds.runs.run import fit, resume, start
+from evenodds.runs.fit import fit
+from evenodds.runs.run import resume, start
 
 IMAGES = 560
 SMALL = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
@@ -10,21 +12,23 @@ from evenodds.apply.imputer import imputer_of
 from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_like
 from evenodds.data.tables.rows import Column, unordered
-from evenodds.data.tables.types import placed_rows, spelled_as
-from evenodds.data.wording import some_names
-from evenodds.errors import BadInput
+from evenodds.data.tables.types import placed_rows, spelled_as, without_absent
+from evenodds.data.wording import listed, some_names
+from evenodds.errors import BadInput, Remark
 from evenodds.files.misfit import shortened
 from evenodds.runs.session import Session
 
-__all__ = ["fill_frame", "require_learned"]
+__all__ = ["fill_frame", "left_empty", "require_learned"]
 
 
 def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: int = 0) -> Any:
     """Fills the empty cells of a data frame, by a run that learned to fill tables; returns another one.
 
     Args:
-        frame: of pandas, with the columns that the run learned, in any order, and perhaps others, which stay. NaN,
-            None, NaT and empty text are empty cells. A row in which the run knows no cell stays empty.
+        frame: of pandas, with the columns that the run learned, in any order, and perhaps others, which stay as they
+            are; a warning, `evenodds.errors.Remark`, names those of them that have empty cells. NaN, None, NaT and
+            empty text are empty cells, and among words NA and the like, where the run has never seen them, of which a
+            warning tells. A row in which the run knows no cell stays empty.
         strategy: "mean", the mean of 64 draws, which errs least, and of words the likeliest one; or "draw", one draw,
             which keeps the spread of columns and how they hang together.
         seed: the same one gives the same filling; others give other draws.
@@ -60,13 +64,27 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
     places = [names.index(column.name) for column in columns]
     frame = _able(frame, columns, places)
     known = frame.iloc[:, places]
-    parsed = parsed_like(known, columns)
+    parsed, notes = without_absent(columns, parsed_like(known, columns))
+    gaps = {str(name): bool(frame.iloc[:, k].isna().any()) for k, name in enumerate(frame.columns)}
+    for line in (*notes, *left_empty(columns, gaps)):
+        warn(line, Remark, stacklevel=2)
     x = placed_rows(columns, parsed, where="the data frame")
     filled = imputer.fillings(x, 1, strategy, seed, unordered(columns))[0]
     written = np.stack([column.held(filled[:, k]) for k, column in enumerate(columns)], 1)
     made = as_frame([spelled_as(column, parsed[column.name]) for column in columns], written, Like.of(known))
     empty = np.isnan(x)
     return completed(frame, made, empty & ~empty.all(1, keepdims=True))
+
+
+def left_empty(columns: tuple[Column, ...], empty: Mapping[str, bool]) -> list[str]:
+    """That columns with empty cells are not filled, as the run has not learned them, if there are any.
+
+    Args:
+        empty: by the names of all columns, whether one has an empty cell.
+    """
+    learned = {column.name for column in columns}
+    names = [shortened(name) for name, some in empty.items() if some and name not in learned]
+    return listed("Empty cells stay in {}, which the run has not learned: {}.", names, what="column")
 
 
 def _able(frame: Any, columns: tuple[Column, ...], places: list[int]) -> Any:

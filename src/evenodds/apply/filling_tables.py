@@ -21,7 +21,7 @@ from evenodds.data.readers.table import Opened, open_table, parsed_cells, requir
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.rewriting import Cells, with_cells
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values, unordered
-from evenodds.data.tables.types import Types, placed_rows, spelled_as
+from evenodds.data.tables.types import Types, placed_rows, spelled_as, without_absent
 from evenodds.data.wording import count, some_names
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -32,7 +32,7 @@ from evenodds.files.text import csv_text
 from evenodds.runs.run_data import data_of
 from evenodds.runs.session import Session
 
-__all__ = ["fill_table"]
+__all__ = ["Table", "fill_table"]
 
 
 def fill_table(
@@ -70,9 +70,9 @@ def fill_table(
         outputs = Outputs(folder, "fill", "name another folder with --out, or move it away")
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
-        table = _Table.read(path, session)
+        table = Table.read(path, session)
         say(table.said(_HOW[how]))
-        made = table.written(_cells(table, imputer, n, how, seed))
+        made = table.filled(imputer, n, how, seed)
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -101,7 +101,7 @@ def _places(source: Path, out: Path, n: int) -> tuple[Path, list[str], re.Patter
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """A table to fill.
 
     Args:
@@ -110,6 +110,8 @@ class _Table:
         x: (N, D) their numbers, NaN where a cell is empty.
         opened: of text, how it is written; None of a data frame.
         cells: of a data frame, its names and all its cells as text.
+        left_out: names of columns that the run has not learned.
+        notes: on what was taken for what.
     """
 
     path: Path
@@ -119,9 +121,10 @@ class _Table:
     opened: Opened | None
     cells: list[list[str]]
     left_out: Sequence[str]
+    notes: Sequence[str]
 
     @staticmethod
-    def read(path: Path, session: Session) -> _Table:
+    def read(path: Path, session: Session) -> Table:
         """Reads a table with the columns of a run, in any order, and perhaps others."""
         columns, options = (
             session.card.units.columns,
@@ -144,10 +147,11 @@ class _Table:
             parsed = parsed_like(frame, columns)
             stored = {name for name, dtype in zip(names, frame.dtypes, strict=True) if _is_stored(dtype)}
             cells = _texts(frame, names, columns, parsed)
+        parsed, notes = without_absent(columns, parsed)
         x = placed_rows(columns, parsed, where=path.name)
         others = [name for name in names if name not in session.card.columns]
         columns = tuple(one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns)
-        return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others)
+        return Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others, notes)
 
     def spelled(self) -> list[Column]:
         """The columns, which spell numbers with as many decimals as all of their cells have here."""
@@ -181,8 +185,9 @@ class _Table:
         if not filled.any():
             raise BadInput(f"{self.path.name} has empty cells in empty rows alone, of which nothing is known")
         parts = [
+            *self.notes,
             f"Filled {count(int(filled.sum()), 'empty cell')} of {count(len(self.x), 'row')} by {how}: "
-            f"{self._named(filled.T)}."
+            f"{self._named(filled.T)}.",
         ]
         if whole := int(empty.all(1).sum()):
             parts.append(f"{count(whole, 'row')} without any value {'stays' if whole == 1 else 'stay'} as written.")
@@ -195,6 +200,17 @@ class _Table:
         counts = [(column.name, int(of.sum())) for column, of in zip(self.columns, marked, strict=True)]
         return some_names([f"{shortened(name)} {many:,}" for name, many in counts if many], 6)
 
+    def filled(self, imputer: Imputer, n: int, strategy: str, seed: int) -> list[bytes]:
+        """The content of a file for each of n fillings."""
+        fillings = imputer.fillings(self.x, n, strategy, seed, unordered(self.columns))
+        many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
+        for k, (column, spelled) in enumerate(zip(self.columns, self.spelled(), strict=True)):
+            rows = self.to_fill[:, k].nonzero()[0]
+            for cells, filling in zip(many, fillings, strict=True):
+                for row, value in zip(rows.tolist(), column.held(filling[rows, k]).tolist(), strict=True):
+                    cells[row, self.places[k]] = spelled.text(value)
+        return self.written(many)
+
     def written(self, many: Sequence[Cells]) -> list[bytes]:
         """The content of a file for each of several fillings."""
         if self.opened is not None:
@@ -205,18 +221,6 @@ class _Table:
             filled = [[cells.get((k, at), cell) for at, cell in enumerate(row)] for k, row in enumerate(rows)]
             made.append(csv_text([head, *filled]).encode())
         return made
-
-
-def _cells(table: _Table, imputer: Imputer, n: int, strategy: str, seed: int) -> list[Cells]:
-    """The text of the cells that are filled, for each filling."""
-    fillings = imputer.fillings(table.x, n, strategy, seed, unordered(table.columns))
-    many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
-    for k, column in enumerate(table.spelled()):
-        rows = table.to_fill[:, k].nonzero()[0]
-        for cells, filling in zip(many, fillings, strict=True):
-            for row, value in zip(rows.tolist(), column.held(filling[rows, k]).tolist(), strict=True):
-                cells[row, table.places[k]] = column.text(value)
-    return list(many)
 
 
 def _texts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -18,6 +18,7 @@ from evenodds.data.tables.columns import Columns, Table, require_few_words
 from evenodds.data.tables.rows import fitted
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
+from evenodds.game.rules import Batch
 from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
 from evenodds.parts.choosing import Block, choices_in
@@ -85,11 +86,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Imputer:
-    """A filler that was fitted to a table. Made by `fit`, or by `imputer_of` a run."""
+    """A filler that was fitted to a table. Made by `fit`, or by `imputer_of` a run.
+
+    Args:
+        ask: answers requests, see `evenodds.tasks.impute.Impute.answer`, in place of the generator here.
+    """
 
     columns: Columns
     task: Impute
     generator: nn.Module
+    ask: Callable[[Batch], Batch] | None = None
 
     def impute(self, x: ArrayLike, draws: int = 1, seed: int = 0) -> Table:
         """Several fillings of a table: of the one that was fitted, or of others with its columns.
@@ -133,7 +139,11 @@ class Imputer:
         # Entries of many words need far more room than cells: so many rows are at work at a time.
         rows = max(POOL, ROOM // sum(self.columns.widths)) // batch * batch
         parts = [self._drawn(table[k : k + rows], draws, seed, batch) for k in range(0, len(table), rows)]
-        return np.concatenate([drawn for drawn, _ in parts], 1), np.concatenate([likeliest for _, likeliest in parts])
+        drawn, likeliest = np.concatenate([one for one, _ in parts], 1), np.concatenate([one for _, one in parts])
+        if not (fine := np.isfinite(drawn).all((0, 2)) & np.isfinite(likeliest).all(1)).all():
+            row = int((~fine).argmax()) + 1
+            raise BadInput(f"row {row} has numbers too far from those that were learned; leave these cells empty")
+        return drawn, likeliest
 
     def _drawn(self, table: Table, draws: int, seed: int, batch: int) -> tuple[Table, Table]:
         """As `_draws`, at once."""
@@ -153,10 +163,14 @@ class Imputer:
         """(n, E), (n, K, latent) -> (K, n, D) in the columns' own units, and (n, C) the probabilities of words."""
         # A row's own place in the memory is not needed: it has nothing there that the row has not.
         request = {"x": x, "mask": (~x.isnan()).float(), "z": z, "row": torch.full((len(x),), -1)}
+        answer = (self.ask or self._answer)(request)
+        shares = answer["shares"] if "shares" in answer else x[:, :0]
+        return self.columns.to_units(answer["x"].transpose(0, 1)), shares.double().numpy()
+
+    def _answer(self, request: Batch) -> Batch:
         place = next(self.generator.parameters()).device
         answer = self.task.answer({"generator": self.generator}, {name: one.to(place) for name, one in request.items()})
-        shares = answer["shares"].cpu() if "shares" in answer else x[:, :0]
-        return self.columns.to_units(answer["x"].cpu().transpose(0, 1)), shares.double().numpy()
+        return {name: one.cpu() for name, one in answer.items()}
 
 
 ROOM = 2**26
@@ -183,6 +197,7 @@ def fit(
     seed: int = 0,
     listeners: Sequence[Listener] = (),
     words: Collection[int] = (),
+    names: Sequence[str] = (),
 ) -> Imputer:
     """Trains a filler on the observed values of a table, as `evenodds train fill-table` does.
 
@@ -192,12 +207,13 @@ def fit(
         seed: of the start and of all draws; the same seed gives the same filler on the same machine's CPU.
         listeners: such as one that shows how far the training is.
         words: the columns whose numbers stand for words, and have no order.
+        names: of the columns, for messages; their numbers from 1 where none are given.
     """
     settings = settings or Settings()
     table = _table(x)
     if len(table) < 2 or np.isnan(table).all(0).any():
         raise BadInput("imputing needs 2 rows and an observed value in each column; leave empty columns out")
-    run = Run(_config(settings, len(table), seed), _dataset(table, settings, words))
+    run = Run(_config(settings, len(table), seed), _dataset(table, settings, words, names))
     every = [*run.listeners.values(), *listeners]
     train(run.game, run.feed, run.learner, run.engine, images=run.config.images, seed=seed, listeners=every)
     assert isinstance(run.task, Impute)
@@ -245,17 +261,17 @@ def _config(s: Settings, rows: int, seed: int) -> Config:
     )
 
 
-def _dataset(table: Table, settings: Settings, words: Collection[int]) -> Dataset:
+def _dataset(table: Table, settings: Settings, words: Collection[int], names: Sequence[str]) -> Dataset:
     """The rows of an array (N, D) as data whose empty cells are to be filled."""
     learned = Columns.of(table, settings.scale, words=words)
-    require_few_words([f"{k + 1}" for k in learned.words], [learned.widths[k] for k in learned.words])
+    names = names or [f"{k + 1}" for k in range(table.shape[1])]
+    require_few_words([names[k] for k in learned.words], [learned.widths[k] for k in learned.words])
     columns = tuple(
         fitted(f"column {k + 1}", x, few=len(table) if k in words else settings.few) for k, x in enumerate(table.T)
     )
     low, high = zip(*(column.ends for column in columns), strict=True)
     units = Units(low, high, "float64", columns=columns, knots=learned.lines)
-    names = tuple(column.name for column in columns)
-    return Dataset(torch.tensor(table), units, columns=names, kind="table")
+    return Dataset(torch.tensor(table), units, columns=tuple(column.name for column in columns), kind="table")
 
 
 def _table(x: ArrayLike, columns: int | None = None) -> Table:

@@ -44,12 +44,12 @@ def bench(
     """
     from evenodds.cli.bar import reading
     from evenodds.runs.bench import Pace, measure_paces, recommended
-    from evenodds.runs.build import open_data
     from evenodds.runs.changes import with_settings
     from evenodds.runs.config import require_allowed
     from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import recipe_for
     from evenodds.runs.effect import require_effect
+    from evenodds.runs.reading import open_data
 
     typed = typed_settings({"data": data}, settings)
     recipe = recipe or recipe_for(typed.get("data"), typed.get("device", "auto"))

@@ -43,9 +43,9 @@ def duplicates(
     from evenodds.data.sources import options_of
     from evenodds.data.wording import count
     from evenodds.evaluation.duplicates import duplicates as look
-    from evenodds.runs.build import open_data
     from evenodds.runs.changes import with_settings
     from evenodds.runs.config_files import recipe
+    from evenodds.runs.reading import open_data
 
     shape: dict[str, int | None] = {"size": size or SIDE, "channels": 3}
     if "size" not in options_of(data):

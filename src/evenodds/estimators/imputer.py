@@ -75,12 +75,13 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         check_counts(rows=self.rows, batch_size=self.batch_size, n_draws=self.n_draws)
         self.rows_ = Rows.of(X) if needs_rows(X) else None
         X = self._numbers(X, reset=True, ensure_min_samples=2)
+        names = [*getattr(self, "feature_names_in_", range(X.shape[1]))]
         if np.isnan(X).all(0).any():
-            raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
+            raise BadInput(f"column {names[np.isnan(X).all(0).argmax()]} has no observed value; leave it out")
         seed = seed_of(self.random_state)
         settings = self._settings(len(X))
         words = [] if self._rows is None else self._rows.unordered
-        fitted = fit(X, settings, seed, [PrintProgress()] if self.verbose else [], words)
+        fitted = fit(X, settings, seed, [PrintProgress()] if self.verbose else [], words, [str(name) for name in names])
         self.columns_, self.seed_ = fitted.columns, seed
         self.filler_ = StoredNetwork(fitted.generator, self._arguments(settings))
         return self

@@ -9,9 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from evenodds.data.dataset import Dataset
-from evenodds.data.sources import load as load_data
-from evenodds.data.sources import options_of, reader_of
 from evenodds.errors import BadInput, unknown
 from evenodds.game import processes
 from evenodds.game.engine import Distributed, Local, pick_device, reseed
@@ -28,12 +25,12 @@ from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, canonical, find, make, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
-from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
+from evenodds.runs.values import Part
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks._playable import Playable
 
-__all__ = ["build_engine", "build_learner", "build_players", "build_prior", "build_task", "layout_of"]
-__all__ += ["open_data", "options_of_encoder", "require_free_options", "require_options_of_data"]
+__all__ = ["build_engine", "build_learner", "build_players", "build_prior", "build_task"]
+__all__ += ["options_of_encoder", "require_free_options", "require_options_of_data"]
 
 ROLES = {"Encoder": "Discriminator"}
 """The class of a family that plays a kind of network for which it has no class of its own."""
@@ -255,41 +252,6 @@ def build_engine(config: Config) -> Local:
         count,
         config.accumulate,
     )
-
-
-def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data that a configuration names, as its task wants them.
-
-    Args:
-        reading: told (files done, files in all) by sources that take long.
-    """
-    if config.data is None:
-        raise BadInput(f"recipe '{config.recipe}' needs data: a folder or archive of images, an .npz or .csv file")
-    if config.data.name == IN_MEMORY:
-        raise BadInput("this run was fitted to data in memory; name a file of them with --data, in Python `data=` them")
-    if config.data.name == ELSEWHERE:
-        raise BadInput("the data of this run were not handed on with it; say where you have them with --data PLACE")
-    shape = {"size": config.size, "channels": config.channels, "fit": config.fit}
-    layout = layout_of(config.task)
-    accepted = options_of(config.data.name, layout)  # an array has its own shape, a table none
-    reshaping = {key: value for key, value in shape.items() if value is not None and key in accepted}
-    if layout != "images" and "layout" in config.data.options:
-        raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
-    options = {"layout": layout, **reshaping, **config.data.options}
-    if isinstance(options.get("memory"), int):
-        options["memory"] = str(options["memory"])  # bytes that were written as a number
-    reader, passed = reader_of(config.data.name, layout)
-    declared = {key: value for key, value in options.items() if key in accepted}  # others are refused by `load_data`
-    require_options(f"data '{config.data.name}'", reader, declared, passed)
-    dataset = load_data(config.data.name, progress=reading, **options)
-    dataset.look_through(reading)
-    return dataset
-
-
-def layout_of(task: Part) -> str:
-    """How the data of a task lie in files. A task that is left open is generate or condition: both read images."""
-    layout: str = find("tasks", "generate" if task.name == AUTO_TASK else task.name).layout(task.options)
-    return layout
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput, excerpt
-from evenodds.runs.build import build_prior, layout_of
+from evenodds.runs.build import build_prior
 from evenodds.runs.config import AUTO_TASK, Config, settings
 from evenodds.runs.find import accepts, find
 from evenodds.runs.part_options import require_no_rate
+from evenodds.runs.reading import layout_of
 from evenodds.runs.task_class import has_discriminator, has_generator, task_class
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 from evenodds.tasks._playable import WITHOUT_DISCRIMINATOR, WITHOUT_GAME

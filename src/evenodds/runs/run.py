@@ -13,8 +13,6 @@ from typing import Any
 
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
-from evenodds.data.readers.frames import is_frame
-from evenodds.data.sources import load as load_data
 from evenodds.files.lock import locked
 from evenodds.files.names import below
 from evenodds.files.outputs import owned
@@ -31,19 +29,17 @@ from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.before_data import require_settings
-from evenodds.runs.build import layout_of, open_data, require_free_options, require_options_of_data
+from evenodds.runs.build import require_free_options, require_options_of_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choices import FILE
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, require_allowed
-from evenodds.runs.config_files import recipe as read_recipe
-from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.effect import require_effect
 from evenodds.runs.find import find
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import require_run
-from evenodds.runs.folders import as_seconds, base_of, claimed, environment, placed
+from evenodds.runs.folders import base_of, claimed, environment, placed
 from evenodds.runs.following import (
     agreed_card,
     agreed_config,
@@ -57,92 +53,19 @@ from evenodds.runs.planning import plan, planned_looks, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.probing import Ahead
+from evenodds.runs.reading import open_data
 from evenodds.runs.remembering import told
 from evenodds.runs.resuming import looked_up, moved, note_processes, read_swept
 from evenodds.runs.room import with_room
 from evenodds.runs.run_data import open_run_data, write_config
-from evenodds.runs.session import Session, load
+from evenodds.runs.session import Session
 from evenodds.runs.threads import choose_threads, use_threads
-from evenodds.runs.transfer import continued, require_kind, transfer
-from evenodds.runs.values import IN_MEMORY, Part
+from evenodds.runs.transfer import require_kind, transfer
 
-__all__ = ["fit", "resume", "start"]
+__all__ = ["resume", "start"]
 
 PRETRAINED = "pretrained"
 """The family of discriminators that begin with what was learned from others."""
-
-
-def fit(
-    data: Any,
-    recipe: str | None = None,
-    *,
-    out: str | Path | None = None,
-    from_run: str | Path | None = None,
-    allow: Sequence[str] = (),
-    **overrides: Any,
-) -> Session:
-    """Trains a generator on data.
-
-    Args:
-        data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a pair (x, y) of such and of labels (N,), a data
-            set of PyTorch, a data frame, a path, or the name of a source.
-        recipe: see `evenodds list recipes`, or a YAML file; chosen by the data where None.
-        out: the run folder; `runs/<recipe>-<n>` where None.
-        from_run: the folder of a run whose weights the players start from, where they fit. Without a recipe, that of
-            the run is taken. It is another run, not the same one resumed; see docs/photographs.md.
-        allow: modules of your own that the recipe may import, e.g. ("my_module",). Names that are typed here, such as
-            generator="my_module:Net", allow their modules by themselves.
-        overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32, or
-            data__types="id:none" of a data frame.
-            `budget="60s"` plans the length by the clock; with `images=` too, that is the most it may be.
-
-    Returns:
-        The trained session.
-
-    Raises:
-        BadInput: the data cannot be read, a setting is unknown, or the folder holds a run already.
-
-    Example:
-        >>> import evenodds
-        >>> import numpy as np
-        >>> images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), dtype=np.uint8)  # (N, H, W)
-        >>> session = evenodds.fit(images, out="my-run", images=256, generator__width=8, discriminator__width=8)
-        >>> session.sample(10, seed=1).shape  # (n, C, H, W), the units of the data
-        (10, 1, 8, 8)
-    """
-    settings = {key.replace("__", "."): value for key, value in overrides.items()}
-    with allowing(allow), allowing(modules_in(settings)):
-        seconds = as_seconds(settings.pop("budget", None))
-        source = None if from_run is None else load(from_run, device="cpu")
-        return _fitted(data, recipe, out, seconds, settings, source)
-
-
-def _fitted(
-    data: Any,
-    recipe: str | None,
-    out: str | Path | None,
-    seconds: float | None,
-    settings: Mapping[str, Any],
-    source: Session | None,
-) -> Session:
-    """`fit`, within what is allowed."""
-    device = str(settings.get("device", "auto"))
-    named = isinstance(data, str | Path)
-    options = {} if named else {key[5:]: value for key, value in settings.items() if key.startswith("data.")}
-    settings = {key: value for key, value in settings.items() if named or not key.startswith("data.")}
-    dataset = None if named else load_data(data, **options)
-    if source is not None and recipe is None:
-        config = continued(source)
-    else:
-        config = read_recipe(recipe or recipe_for(str(data) if dataset is None else dataset, device))
-    place = {"data": str(data)} if named else {"data": Part(IN_MEMORY, options)}
-    config = with_settings(config, {**place, **settings} if named else {**settings, **place})
-    require_allowed(config, recipe or config.recipe)
-    require_effect(config, settings)
-    if is_frame(data) and (layout := layout_of(config.task)) != "images":
-        dataset = load_data(data, layout=layout, **options)
-    most = config.images if "images" in settings else None
-    return start(config, out=out, budget=seconds, most=most, dataset=dataset, source=source)
 
 
 def start(

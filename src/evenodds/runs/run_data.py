@@ -12,17 +12,15 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.facts import block
-from evenodds.data.readers.frames import is_frame
 from evenodds.data.sources import AS_THEY_ARE, options_of
-from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
-from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard, read_card
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import require_run
+from evenodds.runs.reading import is_held, layout_for, open_data, read_held
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 
 __all__ = [
@@ -176,18 +174,20 @@ def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:
 
 def _opened(at: Config, data: Any, reading: Reading | None, options: Mapping[str, Any] | None = None) -> Dataset:
     """The data of a run, or those that are said to be it; with further options, of which those count that it takes."""
-    if data is not None and not isinstance(data, str | os.PathLike):
-        layout = layout_of(at.task) if is_frame(data) else "images"
+    if data is not None and is_held(data):
         typed = at.data.options if at.data is not None and at.data.name == IN_MEMORY else {}
-        return load_data(data, **{"layout": layout, **_taken(data, layout, {**typed, **(options or {})})})
+        options = _taken(data, at.task, {**typed, **(options or {})})
+        return read_held(replace(at, data=Part(IN_MEMORY, options)), data)
     if options and at.data is not None and at.data.name != IN_MEMORY:
-        taken = {**at.data.options, **_taken(at.data.name, layout_of(at.task), options)}
+        taken = {**at.data.options, **_taken(at.data.name, at.task, options)}
         at = replace(at, data=replace(at.data, options=taken))
     return open_data(at, reading)
 
 
-def _taken(source: Any, layout: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: value for key, value in (options or {}).items() if key in options_of(source, layout)}
+def _taken(source: Any, task: Part, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that what reads a source for a task takes."""
+    known = options_of(source, layout_for(source, task))
+    return {key: value for key, value in options.items() if key in known}
 
 
 def _read_as(at: Config, data: Any, reading: Reading | None, options: Mapping[str, Any]) -> Dataset | None:

@@ -161,11 +161,11 @@ class Session:
             )
 
     def require_no_tables(self) -> None:
-        """BadInput of a run that fills tables, where it is to be served, exported or put to work on images."""
+        """BadInput of a run that fills tables, where it is to be exported or put to work on images."""
         if self.card.has_gaps:
             raise BadInput(
-                f"a run that fills tables is put to work by its own command alone: evenodds fill {quoted(self.folder)} "
-                "TABLE.csv"
+                f"a run that fills tables is put to work by: evenodds fill {quoted(self.folder)} TABLE.csv, or "
+                f"evenodds serve {quoted(self.folder)}"
             )
 
     def prior(self, n: int, seed: int) -> Tensor:

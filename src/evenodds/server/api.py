@@ -12,12 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
+from evenodds.apply.strategies import Strategy
 from evenodds.errors import BadInput
 from evenodds.runs.values import numbers_by_name
 from evenodds.server import answers
 from evenodds.server.asking import Service
 from evenodds.server.received import Asked, Received, received
 from evenodds.server.replies import TYPES, form_of
+from evenodds.server.tables import filled_rows, rows_of
 
 __all__ = ["CONVERSIONS", "PATHS", "router"]
 
@@ -70,12 +72,18 @@ class Items(Asked):
 
 
 class Fill(Asked):
-    """A picture as `image`, and as `mask` one of the same proportions that is white where it is to be filled in."""
+    """A picture as `image`, and as `mask` one of the same proportions that is white where it is to be filled in; or of
+    a run that fills tables, `rows`: a file, or in JSON mappings of columns to values, null where nothing is known."""
 
-    files = ("image", "mask")
+    files = ("image", "mask", "rows")
 
-    count: Annotated[int, Field(ge=1, description="How many fillings.")] = 4
+    count: Annotated[int | None, Field(ge=1, description="How many fillings; else 4 of an image, 1 of rows.")] = None
     seed: Seed = 0
+    strategy: Annotated[
+        Strategy | None, Field(description="Of rows: mean, which errs least, or draw; else the mean of one filling.")
+    ] = None
+    rows: Annotated[list[Any] | None, Field(description="A mapping each; or a list, with `columns`.")] = None
+    columns: list[str] | None = None
 
 
 class Convert(Asked):
@@ -178,16 +186,37 @@ async def _of_items(
     return await service.answer(request, work(service, sent, form), numbers)
 
 
-@router.post("/v1/fill", summary="Fillings of a picture", openapi_extra=_described(Fill), tags=["run"])
+@router.post("/v1/fill", summary="Fillings of a picture or of rows", openapi_extra=_described(Fill), tags=["run"])
 async def fill(request: Request) -> Response:
-    """As `evenodds fill` makes them: one PNG with all beside each other, arrays (npz), or JSON."""
+    """As `evenodds fill` makes them. Of a picture: one PNG with all beside each other, arrays (npz), or JSON. Of rows:
+    JSON, or CSV where a CSV file was sent."""
     service = _service(request, "fill")
     sent = await _with_files(service, request)
-    asked = sent.as_model(Fill)
-    service.line.bounds.require_count(asked.count, "fillings")
+    asked, card = sent.as_model(Fill), service.offers.session.card
+    if card.has_gaps:
+        return await _filled_rows(service, request, sent, asked)
+    if "rows" in sent.files or sent.fields.keys() & {"rows", "columns", "strategy"}:
+        raise BadInput("this run fills images and no rows; send `image` and `mask`")
+    count = 4 if asked.count is None else asked.count
+    service.line.bounds.require_count(count, "fillings")
     form = form_of(request, asked.form, FORMS["image"])
-    work = answers.filled(service, sent, asked.count, asked.seed, form)
-    return await service.answer(request, work, asked.count * prod(service.offers.session.card.shape))
+    work = answers.filled(service, sent, count, asked.seed, form)
+    return await service.answer(request, work, count * prod(card.shape))
+
+
+async def _filled_rows(service: Service, request: Request, sent: Received, asked: Fill) -> Response:
+    """Fillings of rows."""
+    if sent.files.keys() & {"image", "mask"}:
+        raise BadInput("this run fills rows and no images; send `rows`")
+    count, rows = asked.count or 1, rows_of(sent)
+    if asked.strategy == "mean" and count > 1:
+        raise BadInput(f"there is one mean, got count={count}; leave count out, or set strategy to draw")
+    form_of(request, asked.form, ("csv",) if rows is None else ("json",))
+    if rows is None and count > 1:
+        raise BadInput("a CSV file has one filling; send the rows in JSON for several, or ask again with another seed")
+    service.line.bounds.require_count(count * len(rows or ()), "filled rows")
+    work = filled_rows(service, sent, rows, count, asked.strategy, asked.seed)
+    return await service.answer(request, work, count * len(rows or ()) * len(service.offers.session.card.columns))
 
 
 def _conversion(name: str, model: type[Convert], summary: str) -> Callable[[Request], Any]:

@@ -16,12 +16,15 @@ from evenodds.apply.classified import COMMAND as CLASSIFY
 from evenodds.apply.classifying import probabilities
 from evenodds.apply.converting import network_of
 from evenodds.apply.encoder import existing_encoder, has_encoder
+from evenodds.apply.imputer import Imputer, imputer_of
 from evenodds.apply.inversion import estimated
 from evenodds.apply.making import maker_of
 from evenodds.apply.photo import Network
 from evenodds.apply.selecting import drawn_in
+from evenodds.apply.strategies import DRAWS
 from evenodds.errors import BadInput
 from evenodds.export.model import Player
+from evenodds.game.rules import Batch
 from evenodds.game.threads import allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs.session import Session
 from evenodds.runs.way_back import has_way_back, way_back
@@ -62,7 +65,6 @@ class Offers:
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
         """Those of a run; BadInput where it answers nothing that is served."""
-        session.require_no_tables()
         task, answers = session.task, [name for name in WORDS if _has(session, name)]
         if not answers:
             raise BadInput(f"{session.folder} answers none of {', '.join(WORDS)}; serve a run, or another file of it")
@@ -121,6 +123,28 @@ class Offers:
 
         return Kind("fill", compute, self.size(self.session.card.shape))
 
+    def filling_rows(self, draws: int) -> Kind:
+        """x and mask (N, E), z (N, K, latent), row (N,) -> x (N, K, E), and of words their probabilities (N, C)."""
+
+        def compute(rows: Rows) -> Rows:
+            answer = self.session.reply({name: torch.from_numpy(value) for name, value in rows.items()})
+            return {name: answer[name].numpy() for name in ("x", "shares") if name in answer}
+
+        return Kind(("fill", draws), compute, self.size((draws, *self.session.card.shape)))
+
+    def imputer(self, ask: Callable[[Kind, Rows], Rows]) -> Imputer:
+        """What fills rows of a run that learned to fill tables, each of which is a row of a pass.
+
+        Args:
+            ask: waits for what is made of rows.
+        """
+
+        def answer(request: Batch) -> Batch:
+            made = ask(self.filling_rows(request["z"].shape[1]), {name: one.numpy() for name, one in request.items()})
+            return {name: torch.from_numpy(value) for name, value in made.items()}
+
+        return replace(imputer_of(self.session), ask=answer)
+
     def require_back(self) -> None:
         """BadInput where there is no way back, or where it is all there is."""
         if self.back is None:
@@ -163,6 +187,10 @@ class Offers:
 
     def _answer_to_zeros(self) -> Callable[[], Any]:
         session, name = self.session, self.names[0]
+        if session.card.has_gaps:
+            imputer = self.imputer(lambda kind, rows: kind.compute(rows))
+            nothing = np.full((self.filling_rows(DRAWS).size, len(session.card.columns)), np.nan)
+            return lambda: imputer.mean(nothing)
         kinds = {
             "sample": lambda: self.sampling(1.0),
             "encode": self.encoding,

@@ -97,6 +97,7 @@ def _about(offers: Offers, bounds: Bounds, threads: int) -> dict[str, Any]:
         "kind": card.kind,
         "shape": list(card.shape),
         **asked_by,
+        **({"columns": {column.name: column.kind for column in card.units.columns}} if card.has_gaps else {}),
         "card": card_of(session),
         "limits": asdict(bounds),
         "device": session.device.type,

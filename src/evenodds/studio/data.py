@@ -24,11 +24,11 @@ from evenodds.data.pictures.picture import decode
 from evenodds.errors import BadInput, unknown
 from evenodds.files.regular import open_regular
 from evenodds.files.text import visible
-from evenodds.runs.build import open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import suited_recipe
 from evenodds.runs.find import names
+from evenodds.runs.reading import open_data
 from evenodds.server.pictures import Kept, thumbnail
 from evenodds.studio.runs import studio_of
 from evenodds.studio.state import Studio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from io import BytesIO
@@ -105,7 +105,7 @@ def from_frame(
     require_columns(where, columns, label, given_names)
     wanted = Types.of(types, columns)
     used = [name for name in columns if name != label and not wanted.left_out(name)]
-    parsed = {name: column for name, column in parsed_frame(frame, wanted).items() if name in used}
+    parsed = {name: column for name, column in parsed_frame(frame, wanted, where=where).items() if name in used}
     dataset = from_columns(parsed, wanted, given_names, where)
     report = on_columns(dataset.report, columns, dataset.columns, label, given_names)
     dataset = replace(dataset, report=report)
@@ -114,25 +114,37 @@ def from_frame(
     return with_labels(dataset, columns, label, _spelled(frame.iloc[:, columns.index(label)]), unlabelled)
 
 
-def parsed_frame(frame: Any, types: Types | None = None, like: Sequence[Column] = ()) -> dict[str, Parsed]:
+def parsed_frame(
+    frame: Any, types: Types | None = None, like: Sequence[Column] = (), where: str = "the data frame"
+) -> dict[str, Parsed]:
     """The columns of a data frame by name.
 
     Args:
+        types: what the user says that they are.
         like: the columns of a table of its kind; numbers that leave it open what stands before decimals are written as
             theirs.
+        where: it comes from, for messages.
+
+    Raises:
+        BadInput: a column that is said to hold numbers holds others.
     """
     if not len(frame):
         raise BadInput("the data frame needs rows, got none")
     types = types or Types()
-    columns = {str(name): _read(str(name), frame.iloc[:, k], types) for k, name in enumerate(frame.columns)}
+    amounts = {column.name for column in like if column.form == "number"}
+    columns = {str(name): _read(str(name), frame.iloc[:, k], types, amounts) for k, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         raise BadInput("two columns of the data frame have one name; rename one")
     proved = [column.point for column in columns.values() if isinstance(column, WordCells)]
     points = decimal_points(proved, columns, like)
-    return {
+    parsed = {
         name: column.parsed(points[name]) if isinstance(column, WordCells) else column
         for name, column in columns.items()
     }
+    for name, column in parsed.items():
+        if column.form != "number":
+            types.require_words(name, where)
+    return parsed
 
 
 def parsed_like(frame: Any, columns: Sequence[Column]) -> dict[str, Parsed]:
@@ -144,7 +156,12 @@ def parsed_like(frame: Any, columns: Sequence[Column]) -> dict[str, Parsed]:
     return parsed_frame(frame, Types(by_name=named), columns)
 
 
-def _read(name: str, cells: Any, types: Types) -> Parsed | WordCells:
+def _read(name: str, cells: Any, types: Types, amounts: Collection[str]) -> Parsed | WordCells:
+    """A column of a data frame.
+
+    Args:
+        amounts: names of columns that are numbers in a table of its kind.
+    """
     kind = getattr(cells.dtype, "kind", "O")
     if kind in "iuf" and _are_exact(cells, kind) and not types.words(name):
         values = cells.to_numpy(np.float64, na_value=np.nan)
@@ -153,8 +170,9 @@ def _read(name: str, cells: Any, types: Types) -> Parsed | WordCells:
         return Parsed.numbers(values)
     if kind == "M":
         return _moments(cells)
-    levels = kind == "b" or type(cells.dtype).__name__ == "CategoricalDtype"
-    words = WordCells(name, as_words=levels or types.words(name))
+    told = types.numbers(name)
+    levels = (kind == "b" or type(cells.dtype).__name__ == "CategoricalDtype") and not told
+    words = WordCells(name, as_words=levels or types.words(name), as_numbers=told or name in amounts)
     words.add(_spelled(cells))
     return words
 

@@ -72,7 +72,7 @@ def frame_gaps(
     columns = [str(name) for name in frame.columns]
     require_columns(where, columns, None, ())
     wanted = _wanted(types, columns, scale)
-    parsed = {name: one for name, one in parsed_frame(frame, wanted).items() if not wanted.left_out(name)}
+    parsed = {name: one for name, one in parsed_frame(frame, wanted, where=where).items() if not wanted.left_out(name)}
     dataset = from_columns(parsed, wanted, where=where)
     return replace(dataset, report=on_columns(dataset.report, columns, dataset.columns, None, ()))
 

@@ -347,11 +347,15 @@ def parsed_cells(
     if not rows:
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
     amounts = {column.name for column in like if column.form == "number"}
-    spelled = {k for k in used if numbers[k].as_words and columns[k] not in amounts and not types.numbers(columns[k])}
     moments = {column.name: column for column in like if column.spelling}
-    texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k]) or columns[k] in moments}
+    told = {k for k in used if columns[k] in amounts or types.numbers(columns[k])}
+    texts = {k for k in used if (numbers[k].led if k in told else numbers[k].as_words)}
+    texts |= {k for k in used if numbers[k].others or types.words(columns[k]) or columns[k] in moments}
     grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or like else set()
-    of = {k: (columns[k], types.words(columns[k]), moments.get(columns[k])) for k in sorted(texts | grouped)}
+    of = {
+        k: (columns[k], types.words(columns[k]), moments.get(columns[k]), k in told and numbers[k].led)
+        for k in sorted(texts | grouped)
+    }
     cells = {k: WordCells(*known) for k, known in of.items()}
     for _, block in _blocks(text, columns, skip) if cells else ():
         for k, column in cells.items():

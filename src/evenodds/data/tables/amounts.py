@@ -13,6 +13,8 @@ from evenodds.errors import BadInput
 __all__ = ["PLAIN", "Amounts", "NumberStyle", "amounts", "common_point", "is_amount", "point_of"]
 
 MINUS = "-"
+MOST_DIGITS = 40
+"""Of a number that begins with zeros."""
 _LONGEST = 8
 """Characters before a number, and behind it."""
 NEGATIVES = ("-<1>", "<-1>", "(<1>)", "<(1)>", "(<1)>", "<(1>)", "<1->", "<1>-", "\u2212<1>", "<\u22121>")
@@ -29,10 +31,11 @@ class NumberStyle:
         group: the sign between thousands; empty where there is none.
         point: the sign before decimals.
         negative: how a number below 0 is written, one of `NEGATIVES`.
+        digits: before the decimals, at least; shorter numbers begin with zeros, as postal codes do.
 
     Example:
-        >>> NumberStyle("$", group=",").written("-1234.50")
-        '-$1,234.50'
+        >>> NumberStyle("$", group=",").written("-1234.50"), NumberStyle(digits=5).written("123")
+        ('-$1,234.50', '00123')
         >>> NumberStyle("$", group=",", negative="(<1>)").written("-1234.50")
         '($1,234.50)'
     """
@@ -42,12 +45,15 @@ class NumberStyle:
     group: str = ""
     point: str = "."
     negative: str = NEGATIVES[0]
+    digits: int = 0
 
     def __post_init__(self) -> None:
         if self.negative not in NEGATIVES:
             raise BadInput(f"a style writes numbers below 0 as one of {' '.join(NEGATIVES)}")
         if len(self.group) > 1 or len(self.point) != 1 or max(len(self.before), len(self.after)) > _LONGEST:
             raise BadInput(f"a style of numbers has one sign for each end, and up to {_LONGEST} around a number")
+        if not 0 <= self.digits <= MOST_DIGITS:
+            raise BadInput(f"a style of numbers has 0 to {MOST_DIGITS} digits before the decimals, got {self.digits}")
 
     def written(self, number: str) -> str:
         """A number as Python writes it, such as "-1234.5", in this style."""
@@ -56,6 +62,7 @@ class NumberStyle:
         whole, point, decimals = digits.partition(".")
         if self.group and whole.isdecimal():
             whole = f"{int(whole):,}".replace(",", self.group)
+        whole = whole.zfill(self.digits) if whole.isdecimal() else whole
         parts = {"<": self.before, "1": f"{whole}{self.point if point else ''}{decimals}", ">": self.after}
         return "".join(parts.get(sign, sign) for sign in (self.negative if below else "<1>"))
 
@@ -72,6 +79,7 @@ _AROUND = re.compile(
     rf"(?P<sign>{_SIGN})(?P<before>[^\d.,+\u2212()-]*)(?P<inner>{_SIGN})(?P<body>[.,]?\d(?:.*\d)?)(?P<after>[^\d()]*)"
 )
 _IN_PARENTHESES = re.compile(r"(?P<before>[^()]*)\((?P<inside>[^()]+)\)(?P<after>[^()]*)")
+_DIGITS, _LED = re.compile(r"\d+"), re.compile(r"^0+(?=\d)")
 _UNIT = re.compile(r"\s?[^\W\d_]{1,6}")
 """A word behind a number."""
 
@@ -84,7 +92,7 @@ class Amounts:
     style: NumberStyle
 
 
-def amounts(words: Sequence[str], point: str = "") -> Amounts | None:
+def amounts(words: Sequence[str], point: str = "", zeros: bool = False) -> Amounts | None:
     """Reads words as numbers of one style; None where they are not.
 
     Signs around them must be the same in all: one of currency, a percent sign or one of degrees on either side, or a
@@ -92,21 +100,27 @@ def amounts(words: Sequence[str], point: str = "") -> Amounts | None:
 
     Args:
         point: the sign before decimals where the words leave it open, as 1,234 does.
+        zeros: whether numbers may begin with zeros, as postal codes do; the style then has their digits.
 
     Example:
+        >>> amounts(["007", "1200"], zeros=True)
+        Amounts(numbers={'007': 7.0, '1200': 1200.0}, style=NumberStyle(before='', after='', group='', point='.', \
+negative='-<1>', digits=3))
         >>> amounts(["1,234", "5,105"]).numbers, amounts(["1,234", "5,105"], point=",").numbers
         ({'1,234': 1234.0, '5,105': 5105.0}, {'1,234': 1.234, '5,105': 5.105})
     """
     parts = _of_one_kind(words)
     if not parts:
         return None
+    bodies = [part.body for part in parts]
+    digits, bodies = _without_zeros(bodies) if zeros else (0, bodies)
     negatives = Counter(part.negative for part in parts if part.negative)
     negative = negatives.most_common(1)[0][0] if negatives else NEGATIVES[0]
     for group, sign in sorted(_ALL_STYLES, key=lambda style: bool(point) and style[1] != point):
-        values = _values([part.body for part in parts], group, sign)
+        values = _values(bodies, group, sign)
         if values is not None:
             signed = [-value if part.negative else value for part, value in zip(parts, values, strict=True)]
-            style = NumberStyle(parts[0].before, parts[0].after, group, sign, negative)
+            style = NumberStyle(parts[0].before, parts[0].after, group, sign, negative, digits)
             return Amounts(dict(zip(words, signed, strict=True)), style)
     return None
 
@@ -188,6 +202,16 @@ def _written(word: str) -> _Written | None:
 def _is_sign(text: str) -> bool:
     """Whether there is nothing, or a sign of currency, percent or degrees, perhaps with a space."""
     return all(c.isspace() or c in "%‰°" or unicodedata.category(c) == "Sc" for c in text) and len(text) <= 3
+
+
+def _without_zeros(bodies: Sequence[str]) -> tuple[int, list[str]]:
+    """The digits that the first of which is a 0 have, where none has fewer and they have as many, else 0; and all
+    without such zeros."""
+    wholes = [_DIGITS.match(body) for body in bodies]
+    many = [len(whole[0]) if whole else 0 for whole in wholes]
+    led = {count for count, body in zip(many, bodies, strict=True) if _LED.match(body)}
+    digits = led.pop() if len(led) == 1 else 0
+    return digits if digits <= min(min(many), MOST_DIGITS) else 0, [_LED.sub("", body) for body in bodies]
 
 
 def _fit(bodies: Sequence[str], group: str, point: str) -> bool:

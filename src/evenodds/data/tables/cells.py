@@ -80,6 +80,8 @@ class NumberCells:
         """Cells that are neither a number nor empty."""
         self.as_words = False
         """Whether some are no amounts: they begin with a 0, as postal codes do, or have more digits than floats."""
+        self.led = False
+        """Whether some begin with a 0."""
         self.point = ""
         """The sign before decimals that some cells prove."""
         self.may_group = False
@@ -90,7 +92,8 @@ class NumberCells:
     def add(self, cells: Sequence[str]) -> None:
         """Takes further cells."""
         column = "\n".join(cells)  # to look through all cells at once
-        self.as_words |= LEADING_ZERO.search(column) is not None
+        self.led |= LEADING_ZERO.search(column) is not None
+        self.as_words |= self.led
         self.as_words |= any(abs(int(digits)) >= EXACT for digits in TOO_LONG.findall(column))
         if not self.point and "." in column:
             self.point = "." if POINT.search(column) else ""
@@ -153,12 +156,14 @@ class WordCells:
     Args:
         as_words: whether they are words, whatever they look like.
         like: the column of a table of its kind: dates and times are read as it spells them, where they can be.
+        as_numbers: whether they are numbers that may begin with zeros, where they can be.
     """
 
-    def __init__(self, name: str, as_words: bool = False, like: Column | None = None) -> None:
+    def __init__(self, name: str, as_words: bool = False, like: Column | None = None, as_numbers: bool = False) -> None:
         self.name = name
         self.as_words = as_words
         self.like = like
+        self.as_numbers = as_numbers
         self.places: dict[str, int] = {}
         self.codes = array("q")
 
@@ -186,6 +191,8 @@ class WordCells:
         """
         words = [word for word in self.places if word.lower() not in UNKNOWN]
         there = self._there()
+        if self.as_numbers and (parsed := self._amounts(there, words, point)) is not None:
+            return parsed
         if (like := self.like) is not None and (numbers := moments(like.form, like.spelling, there)):
             return Parsed(self._values(numbers), like.form, like.spelling)
         if not self.as_words and (found := spelled(there)) is not None:
@@ -239,7 +246,7 @@ class WordCells:
 
     def _amounts(self, there: Sequence[str], words: Sequence[str], point: str) -> Parsed | None:
         """The column as numbers; None where it holds others."""
-        found = amounts(there, point)
+        found = amounts(there, point, self.as_numbers)
         if found is None:
             if there and all(map(is_amount, there)):
                 name = shortened(self.name)

@@ -91,7 +91,8 @@ class Columns:
     def to_common(self, x: Table) -> Tensor:
         """(N, D) in the columns' own units -> (N, E) float32 on the common scale, NaN staying NaN."""
         moved = [self._entries(k, x[..., k]) for k in range(len(self.knots))]
-        return torch.from_numpy(np.concatenate(moved, -1).astype(np.float32))
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite, and whoever fills says so
+            return torch.from_numpy(np.concatenate(moved, -1).astype(np.float32))
 
     def _entries(self, k: int, x: Table) -> Table:
         """(...,) of a column -> (..., entries)."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.cells import Parsed, is_empty
 from evenodds.data.tables.rows import Column, Values, fitted
+from evenodds.data.wording import listed, some_names
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
-__all__ = ["KINDS", "Types", "placed", "placed_rows", "spelled_as", "summed", "type_setting", "typed"]
+__all__ = ["KINDS", "Types", "placed", "placed_rows", "spelled_as", "summed", "type_setting", "typed", "without_absent"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -114,6 +115,26 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     x = np.stack(values, 1)
     empty = _learned(columns) if types.scale is None else _empty(columns, x)
     return columns, x, [*_summary(columns), *empty, *notes]
+
+
+def without_absent(columns: Sequence[Column], parsed: Mapping[str, Parsed]) -> tuple[dict[str, Parsed], list[str]]:
+    """The columns of another table, and what was found: words such as NA, which stand for empty cells among numbers,
+    are empty cells in columns of words that never had them, too."""
+    known = {column.name: column.words for column in columns if column.form == "words"}
+    found, names = dict(parsed), dict[str, list[str]]()
+    for name, words in known.items():
+        one = parsed[name]
+        absent = [k for k, word in enumerate(one.words) if word not in words and is_empty(word)]
+        if absent:
+            names[name] = [repr(one.words[k]) for k in absent]
+            kept = [k for k in range(len(one.words)) if k not in absent]
+            places = np.full(len(one.words), np.nan)
+            places[kept] = np.arange(len(kept))
+            values = np.where(np.isnan(one.values), np.nan, places[np.nan_to_num(one.values).astype(int)])
+            found[name] = replace(one, values=values, words=tuple(one.words[k] for k in kept))
+    shown = sorted({word for some in names.values() for word in some})
+    said = f"Took {some_names(shown, 3)} for empty cells in {{}} of words that the run has never seen with it: {{}}."
+    return found, listed(said, [*names], what="column")
 
 
 def placed_rows(

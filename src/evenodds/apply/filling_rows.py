@@ -1,0 +1,178 @@
+"""A run that fills in, at work on rows of programs: mappings of columns to values, None where nothing is known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from evenodds.apply.filling_frames import left_empty, require_learned
+from evenodds.apply.imputer import Imputer, imputer_of
+from evenodds.apply.strategies import Strategy, strategy_of
+from evenodds.data.tables.cells import Parsed, WordCells, is_empty
+from evenodds.data.tables.rows import Column, unordered
+from evenodds.data.tables.types import placed_rows, spelled_as, without_absent
+from evenodds.errors import BadInput
+from evenodds.files.misfit import shortened
+from evenodds.runs.session import Session
+
+__all__ = ["FilledRows", "fill_rows"]
+
+Row = Mapping[str, Any]
+"""A value for each column: a number, text, True, False or None."""
+
+
+@dataclass(frozen=True)
+class FilledRows:
+    """Rows whose empty cells are filled.
+
+    Args:
+        fillings: of each filling all rows, with the columns of those that were given.
+        notes: on what was taken for what.
+    """
+
+    fillings: list[list[dict[str, Any]]]
+    notes: tuple[str, ...] = ()
+
+
+def fill_rows(
+    session: Session,
+    rows: Sequence[Row],
+    n: int = 1,
+    strategy: Strategy | None = None,
+    seed: int = 0,
+    imputer: Imputer | None = None,
+) -> FilledRows:
+    """Fills the empty cells of rows, by a run that learned to fill tables; what is there stays as it is.
+
+    Args:
+        rows: each with all columns that the run learned, and perhaps others, which stay. None, NaN, empty text, and
+            words for nothing as `evenodds fill` knows them, are empty cells. A row in which the run knows no cell stays
+            empty.
+        n: how many fillings.
+        strategy: "mean", the mean of 64 draws, which errs least, and of words the likeliest one; or "draw", which keeps
+            the spread of columns. None: the mean of one filling, else draws.
+        seed: the same one gives the same fillings; the first of more draws are those of fewer.
+        imputer: what fills; None: the run itself.
+
+    Returns:
+        Numbers are filled with the decimals of their column, words by words (True and False where the cells are such),
+        dates and times as the cells of their column are spelled, or as the run's own where there are none.
+
+    Raises:
+        BadInput: a row lacks a column, a cell is of another kind than the run has learned, or a word is one that the
+            run has not seen; or the run fills no tables.
+
+    Example:
+        >>> import evenodds, numpy, pandas
+        >>> from evenodds.apply.filling_rows import fill_rows
+        >>> age = numpy.arange(20, 80)
+        >>> frame = pandas.DataFrame({"age": age * 1.0, "city": ["Bonn", "Rome"] * 30})
+        >>> small = {"generator__width": 8, "discriminator__width": 8, "images": 256, "watch": "off"}
+        >>> session = evenodds.fit(frame, "fill-table", **small)
+        >>> made = fill_rows(session, [{"age": 41, "city": None}, {"age": None, "city": "Rome"}], n=3)
+        >>> len(made.fillings), made.fillings[0][0]["age"], made.fillings[0][0]["city"] in ("Bonn", "Rome")
+        (3, 41, True)
+    """
+    imputer = imputer_of(session) if imputer is None else imputer
+    how, columns = strategy_of(strategy, n), session.card.units.columns
+    _require_cells(columns, rows)
+    cells = {column.name: [row[column.name] for row in rows] for column in columns}
+    parsed, notes = without_absent(columns, {column.name: _parsed(column, cells[column.name]) for column in columns})
+    x = placed_rows(columns, parsed)
+    empty = np.isnan(x)
+    to_fill = empty & ~empty.all(1, keepdims=True)
+    writers = [_writer(column, cells[column.name], parsed[column.name]) for column in columns]
+    fillings = []
+    for filling in imputer.fillings(x, n, how, seed, unordered(columns)):
+        made = [dict(row) for row in rows]
+        for k, (column, written) in enumerate(zip(columns, writers, strict=True)):
+            places = to_fill[:, k].nonzero()[0]
+            for row, value in zip(places.tolist(), column.held(filling[places, k]).tolist(), strict=True):
+                made[row][column.name] = written(value)
+        fillings.append(made)
+    others = {str(name): any(row.get(name) is None for row in rows) for name in dict.fromkeys(itertools.chain(*rows))}
+    return FilledRows(fillings, (*notes, *left_empty(columns, others)))
+
+
+def _require_cells(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """BadInput where there are no rows, one lacks a column, or a cell is none."""
+    if not rows:
+        raise BadInput("rows are needed, got none; each is a mapping of columns to values")
+    require_learned("row 1", tuple(columns), [*rows[0]])
+    for number, row in enumerate(rows, 1):
+        for column in columns:
+            if column.name not in row:
+                raise BadInput(f"row {number} has no {shortened(column.name)}; give null where nothing is known")
+            cell = row[column.name]
+            if not isinstance(cell, str | bool | int | float | np.generic | None):
+                kind = type(cell).__name__
+                raise BadInput(f"row {number} has a {kind} in {shortened(column.name)}; give a number, text or null")
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float | np.number) and not isinstance(cell, bool)
+
+
+def _known(cells: Sequence[Any]) -> list[Any]:
+    """The cells that are not empty, whatever they hold."""
+    return [
+        cell for cell in cells
+        if cell is not None and not (isinstance(cell, str) and is_empty(cell)) and cell == cell
+    ]  # fmt: skip
+
+
+def _parsed(column: Column, cells: Sequence[Any]) -> Parsed:
+    """The cells of a column as numbers: JSON says which are numbers and which are text."""
+    numbers = np.array([_number(column, cell) for cell in cells])
+    as_words = column.form == "words" and any(isinstance(cell, str | bool | np.bool_) for cell in cells)
+    if as_words:
+        texts = [_text(column, cell) for cell in cells]
+    else:
+        texts = ["" if cell is None or _is_number(cell) or is_empty(str(cell)) else str(cell) for cell in cells]
+    if not any(texts):
+        return Parsed.numbers(numbers)
+    read = WordCells(column.name, as_words, column if column.spelling else None, column.form == "number")
+    read.add(texts)
+    parsed = read.parsed(column.style.point if column.form == "number" else "")
+    if as_words or np.isnan(numbers).all():
+        return parsed
+    if parsed.form != "number" and not np.isnan(parsed.values).all():
+        return parsed  # which does not go with numbers, and is said
+    return Parsed(np.where(np.isnan(parsed.values), numbers, parsed.values), style=parsed.style)
+
+
+def _number(column: Column, cell: Any) -> float:
+    if not _is_number(cell):
+        return math.nan
+    try:
+        value = float(cell)
+    except OverflowError:
+        value = math.inf
+    if math.isinf(value):
+        raise BadInput(f"column {shortened(column.name)} has an infinite number; give null where nothing is known")
+    return value
+
+
+def _text(column: Column, cell: Any) -> str:
+    """A cell of a column of words: true and false as the column spells them."""
+    if cell is None or cell != cell:
+        return ""
+    text = str(cell)
+    return text.lower() if isinstance(cell, bool) and text not in column.words else text
+
+
+def _writer(column: Column, cells: Sequence[Any], parsed: Parsed) -> Callable[[float], Any]:
+    """How the values of a column are written: as its cells are."""
+    known = _known(cells)
+    texts = any(isinstance(cell, str) for cell in known)
+    if column.form == "words" and known and not texts and all(isinstance(cell, bool) for cell in known):
+        return lambda value: column.words[int(value)].lower() == "true"
+    if column.form in ("number", "words") and not (column.form == "number" and texts):
+        return column.cell
+    spelled = spelled_as(column, parsed if texts else replace(parsed, values=np.full(len(cells), np.nan)))
+    return spelled.text

@@ -50,6 +50,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.planning import TooShort, settle_task, with_glances, with_looks
+from evenodds.runs.transfer import require_kind
 from evenodds.server.listening import Door
 from evenodds.server.places import Places
 from evenodds.studio import tools
@@ -274,6 +275,20 @@ def test_what_is_kept_as_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told("decoded in", read(True))
     told("images: as", read(True))
     assert read(False) == ""
+
+
+@on("; set task.shares=null", "or leave --from out")
+def test_a_start_from_a_run_that_knows_others() -> None:
+    x = np.zeros((8, 3), np.float32)
+    data = [
+        replace(from_array(x), y=torch.arange(8) % 2, classes=tuple(of), columns=("u", *"vw")) for of in ("ab", "ba")
+    ]
+    config = with_settings(recipe("classify-table"), {"data": "t.csv", "task.consistency": 1, "task.shares": [1, 2]})
+    source: Any = SimpleNamespace(folder=Path("run"), config=config, card=data[0])
+    said = refused(lambda: require_kind(source, config, data[1]))
+    told("; set task.shares=null", said)
+    require_kind(source, with_settings(config, dict(setting_values(re.findall(r"task\.shares=null", said)))), data[1])
+    told("or leave --from out", refused(lambda: require_kind(source, config, replace(data[0], columns=("w", *"vu")))))
 
 
 @on("scores on")

@@ -334,7 +334,7 @@ def test_a_classifier_says_who_plays_and_what_it_begins_with(
     content = evaluate(tmp_path / "run", data=data, n=4).content
     assert [row["tested"] for row in content["told"]] == [2, 2]
     assert content["reference"]["path"] == "in-memory"
-    others = {"x": x, "y": np.arange(32) % 3}
+    others = {"x": x, "y": np.array(["cat", "dog"])[np.arange(32) % 2]}
     with pytest.raises(BadInput, match=r"nothing of the discriminator of \S+ \(pretrained\) .* or from none"):
         evenodds.fit(others, "classify-photos", out=tmp_path / "other", from_run=tmp_path / "run", **options)
     for setting in ({"generator__width": 4}, {"prior": "uniform"}):

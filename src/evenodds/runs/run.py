@@ -196,7 +196,7 @@ def begun(
     config = replace(config, data=placed(config.data))
     dataset = opened(config, dataset, say, reading)
     if source is not None:
-        require_kind(source, dataset)
+        require_kind(source, config, dataset)
     config, choices = on_accelerator(config, len(dataset), dataset.shape, say)
     config, further = settle_task(config, dataset, say)
     choices += further

@@ -180,6 +180,17 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def classes_first(self) -> bool:
+        """How classes lie along the weights of players: before all else, each with all of its numbers beside each
+        other; or behind all else, one class after another, as often as they occur."""
+        ...
+
+    def of_one_more_class(self) -> Playable | None:
+        """The task for one class more, or attribute or value, whose networks are wider where such lie along their
+        weights; None where players know none."""
+        ...
+
+    @property
     def default_condition(self) -> Tensor | None:
         """c (1, K) where nothing is asked for."""
         ...

@@ -23,6 +23,7 @@ class TaskDefaults:
     draws: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     learns_labels: ClassVar[bool] = False
+    judged_by: ClassVar[str] = ""
     command: ClassVar[str] = "sample"
     usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"

@@ -155,6 +155,12 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def judged_by(self) -> str:
+        """What an evaluation holds answers against that are right or wrong: the "labels" of items, or hidden "cells" of
+        a table; empty where it looks at samples."""
+        ...
+
+    @property
     def command(self) -> str:
         """The command that puts a trained run to work."""
         ...

@@ -96,6 +96,7 @@ class Classify(TaskDefaults):
     noise: float = 0.0
     draws: ClassVar[bool] = False
     learns_labels: ClassVar[bool] = True
+    judged_by: ClassVar[str] = "labels"
     averaged: ClassVar[tuple[str, ...]] = ("discriminator",)
     command: ClassVar[str] = "classify"
     usage: ClassVar[str] = ""

@@ -40,7 +40,7 @@ from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.effect import require_effect
-from evenodds.runs.find import find
+from evenodds.runs.find import find, network
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import require_run
 from evenodds.runs.folders import as_seconds, base_of, claimed, environment, placed
@@ -67,9 +67,6 @@ from evenodds.runs.transfer import continued, require_kind, transfer
 from evenodds.runs.values import IN_MEMORY, Part
 
 __all__ = ["fit", "resume", "start"]
-
-PRETRAINED = "pretrained"
-"""The family of discriminators that begin with what was learned from others."""
 
 
 def fit(
@@ -239,7 +236,7 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
         draws=task.draws,
         augmentation=augmentation,
         batch=config.batch,
-        from_scratch=config.discriminator.name != PRETRAINED,
+        from_scratch=not _looks_beforehand(config),
     )
     for line in troubles:
         say(f"data: {line}")
@@ -283,7 +280,7 @@ def planned(
     """
     left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
-    if config.discriminator.name == PRETRAINED:  # those runs that only measure say nothing
+    if _looks_beforehand(config):  # those runs that only measure say nothing
         Run(config, dataset).see(say)
     ahead = Ahead(config, left, lambda config: Run(config, dataset), most)
     config, precision = choose_precision(config, ahead, say)
@@ -298,6 +295,11 @@ def planned(
     config = agreed_config(lambda: config)
     pauses = pause * planned_looks(config)
     return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses, paces, most or inf))
+
+
+def _looks_beforehand(config: Config) -> bool:
+    """Whether a discriminator begins with what was learned from others, and looks at the data before the run."""
+    return bool(getattr(network(config.discriminator.name, "Discriminator"), "looks_beforehand", False))
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:

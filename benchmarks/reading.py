@@ -46,10 +46,10 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
 
 def read(folder: Path, way: str) -> None:
     """In a process of its own: reads, and prints what it took."""
-    from evenodds.data.cache import caching
     from evenodds.data.checks import check
     from evenodds.data.pictures import queue
     from evenodds.data.sources import load
+    from evenodds.files.kept import caching
 
     if way in ("one process", "threads"):
         queue._MANY = sys.maxsize

@@ -72,6 +72,14 @@ LINES: dict[str, tuple[str, str]] = {
         "augment classes --to photos --per-class 1 --filters none",
         "augment classes --to new --per-class 1 --filters none",
     ),
+    "pictures that are named, and not of": (
+        "classify naming kinds.npz --out a.csv --most-pixels 1000",
+        "classify naming kinds.npz --out a.csv",
+    ),
+    "--again is of folders, leave it out": (
+        "fill filling photos/1.png --mask mask.png -n 1 --again",
+        "fill filling photos/1.png --mask mask.png -n 1",
+    ),
     "(--again makes them anew)": (
         "upscale enlarging photos out; upscale enlarging photos out",
         "upscale enlarging photos out --again",

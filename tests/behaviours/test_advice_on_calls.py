@@ -40,6 +40,7 @@ from evenodds.evaluation.trial.play import _fixed, trial
 from evenodds.export.computing import Computing
 from evenodds.export.entry import Entry
 from evenodds.export.model import _numbers
+from evenodds.files import kept
 from evenodds.files.lock import locked
 from evenodds.parts.networks import pretrained
 from evenodds.runs.bench import Pace
@@ -49,6 +50,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.planning import TooShort, settle_task, with_glances, with_looks
+from evenodds.runs.transfer import require_kind
 from evenodds.server.listening import Door
 from evenodds.server.places import Places
 from evenodds.studio import tools
@@ -258,13 +260,13 @@ def test_an_index_of_something_else(tmp_path: Path) -> None:
 
 @on("images: as", "decoded in")
 def test_what_is_kept_as_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_WORTH", 0.0)
+    monkeypatch.setattr(kept, "WORTH", 0.0)
     monkeypatch.setattr(cache, "_SETTLED", -1.0)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "1.png")
 
     def read(on: bool) -> str:
         def within(say: Callable[[str], None]) -> None:
-            with cache.caching(on, say):
+            with kept.caching(on, say):
                 cache.through_cache(tmp_path, "images", {}, lambda: images(tmp_path))
 
         return lines_of(within)
@@ -273,6 +275,20 @@ def test_what_is_kept_as_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told("decoded in", read(True))
     told("images: as", read(True))
     assert read(False) == ""
+
+
+@on("; set task.shares=null", "or leave --from out")
+def test_a_start_from_a_run_that_knows_others() -> None:
+    x = np.zeros((8, 3), np.float32)
+    data = [
+        replace(from_array(x), y=torch.arange(8) % 2, classes=tuple(of), columns=("u", *"vw")) for of in ("ab", "ba")
+    ]
+    config = with_settings(recipe("classify-table"), {"data": "t.csv", "task.consistency": 1, "task.shares": [1, 2]})
+    source: Any = SimpleNamespace(folder=Path("run"), config=config, card=data[0])
+    said = refused(lambda: require_kind(source, config, data[1]))
+    told("; set task.shares=null", said)
+    require_kind(source, with_settings(config, dict(setting_values(re.findall(r"task\.shares=null", said)))), data[1])
+    told("or leave --from out", refused(lambda: require_kind(source, config, replace(data[0], columns=("w", *"vu")))))
 
 
 @on("scores on")
@@ -398,11 +414,12 @@ def test_a_run_fills_data_frames_whose_columns_have_names() -> None:
     assert not filled.isna().any(axis=None)
 
 
-@on("evenodds train classify-photos")
+@on("evenodds train classify-photos", "saw is kept in", "as seen before")
 def test_photographs_are_told_apart_by_what_was_learned_from_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVENODDS_CACHE", "cache")
     monkeypatch.setattr(classify, "is_here", lambda: True)
     x = np.random.default_rng(0).integers(0, 256, (24, 3, 8, 8), dtype=np.uint8)
     np.savez("photos.npz", x=x, y=np.arange(24) % 2)
@@ -411,6 +428,17 @@ def test_photographs_are_told_apart_by_what_was_learned_from_others(
     told("evenodds train classify-photos", capsys.readouterr().err)
     with frozen_features(monkeypatch, pretrained):
         assert main(shlex.split(f"train classify-photos {short} discriminator.side=32")) == 0
-    err = capsys.readouterr().err
-    assert err.count("images and their mirror images: looked at once, in 32 x 32, by the pretrained network") == 1
-    assert "train classify-photos" not in err
+        err = capsys.readouterr().err
+        assert err.count("images and their mirror images: looked at once, in 32 x 32, by the pretrained network") == 1
+        assert "train classify-photos" not in err
+        monkeypatch.setattr(kept, "WORTH", 0.0)
+        for again, flags in enumerate(("--no-cache", "", "", "--no-cache")):
+            assert main(shlex.split(f"train classify-photos {short} discriminator.side=32 {flags}")) == 0
+            err = capsys.readouterr().err
+            assert ("looked at once" in err) == (again != 2)
+            if again == 1:
+                told("saw is kept in", err)
+            elif again == 2:
+                told("as seen before", err)
+            else:
+                assert "no-cache" not in err

@@ -541,7 +541,7 @@ def test_compressed_dicom_names_the_plugin(tmp_path: Path, monkeypatch: pytest.M
 def test_nothing_of_the_patients_header_is_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in").mkdir()
     monkeypatch.setenv("EVENODDS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("evenodds.data.cache._WORTH", 0.0)
+    monkeypatch.setattr("evenodds.files.kept.WORTH", 0.0)
     monkeypatch.setattr("evenodds.data.cache._SETTLED", -1e9)
     secret = {
         "PatientName": "Quillfeather^Jane",

@@ -162,6 +162,11 @@ def test_where_few_have_a_label_each_batch_has_labelled_ones_beside_it(home: Pat
     [
         (["sample", "{run}", "-n", "2"], "put it to work: evenodds classify"),
         (["evaluate", "{run}", "--metrics", "all"], "is judged by its held-out items that have a label"),
+        (["evaluate", "{run}", "--seed", "1"], "have a label; other data are put to it by evenodds classify"),
+        (["report", "{run}", "--seed", "0"], "leave --seed out"),
+        (["evaluate", "{run}", "--most-pixels", "1000"], "leave --most-pixels out"),
+        (["classify", "{run}", "--most-pixels", "1000"], "not of the data of the run, which are read as they were"),
+        (["features", "{run}", "--most-pixels", "1000"], "not of the data of the run, which are read as they were"),
         (["segment", "{run}", "one.png", "two.png"], "put it to work with `evenodds classify`"),
         (["classify", "{run}/../photos", "{run}"], "`evenodds classify RUN DATA` takes the run first"),
     ],

@@ -192,6 +192,9 @@ def test_hidden_cells_judge_it(session: Session, capsys: pytest.CaptureFixture[s
     assert json.loads((session.folder / "e.json").read_text())["hidden"] == found["hidden"]
     with pytest.raises(BadInput, match="leave --metrics out"):
         evaluate(session, metrics=["frechet"])
+    with pytest.raises(BadInput, match="leave --most-pixels out"):
+        evaluate(session, most_pixels=1000)
+    assert evaluate(session, seed=1)["subject"]["seed"] == 1
 
 
 def test_what_it_does_not_do_is_said(session: Session, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,27 +2,31 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 
 from evenodds.cli import main
-from evenodds.data.dataset import Dataset
+from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.encoding import encode_conditions
 from evenodds.data.readers.arrays import from_array
+from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
 from evenodds.runs.assembly import Run
+from evenodds.runs.card import DataCard
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.fit import fit
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import Session
-from evenodds.runs.transfer import continued, transfer
+from evenodds.runs.transfer import continued, require_kind, transfer
 from evenodds.runs.values import IN_MEMORY, Part
 
 SMALL: dict[str, Any] = {
@@ -78,7 +82,95 @@ def test_classes_keep_what_they_know_by_name() -> None:
     theirs, mine = (weights(one, "discriminator")["logit.weight"] for one in (source, run))
     assert torch.equal(mine[[0, 2, 3]], theirs[[0, 3, 1]])
     assert choice.figures["classes"] == {"known": ["c", "a"], "new": ["x"]}
-    assert "2 known before, 1 new" in choice.reason
+    assert choice.reason.endswith("classes: 2 known before (c, a), 1 new (x)")
+
+
+def naming(classes: str, seed: int = 1, **settings: Any) -> Run:
+    """A run that tells classes apart and was not played yet."""
+    small = {"discriminator.width": 4, "batch": 8, "device": "cpu", "watch": "off", "task.unsupervised": 0}
+    config = with_settings(recipe("classify"), {**small, "seed": seed, "size": 8, "data": Part(IN_MEMORY), **settings})
+    return Run(config, pictures(8, classes=classes))
+
+
+@pytest.mark.parametrize("classes", ["xca", "xcayz", "cba"])
+def test_what_tells_classes_apart_is_taken_by_their_names(classes: str) -> None:
+    """Whether there are as many or not; the other classes begin as those of a new run."""
+    source, run = naming("abc"), naming(classes, 2)
+    before = {name: value.clone() for name, value in weights(run, "discriminator").items()}
+    choice = transfer(session_of(source), run)
+    theirs, mine = weights(source, "discriminator"), weights(run, "discriminator")
+    for name in ("logit.weight", "logit.bias"):
+        for number, one in enumerate(classes):
+            of = theirs[name]["abc".index(one)] if one in "abc" else before[name][number]
+            assert torch.equal(mine[name][number], of)
+    figures = choice.figures["players"]["discriminator"]
+    numbers, new = sum(v.numel() for v in mine.values()), sum(one not in "abc" for one in classes)
+    left = new * (mine["logit.weight"].shape[1] + 1)
+    assert figures["share"] == round(1 - left / numbers, 4)
+    assert figures["new"] == []
+
+
+def test_of_unknown_classes_nothing_is_taken() -> None:
+    choice = transfer(session_of(naming("abc")), naming("xyz", 2))
+    assert choice.figures["players"]["discriminator"]["new"] == ["logit.weight", "logit.bias"]
+    assert choice.reason.endswith("classes: 0 known before, 3 new (x, y, z)")
+
+
+def scenes(classes: str, generator: str, seed: int = 1) -> Run:
+    """A run that labels pixels, with a discriminator that sees the image beside its map, and was not played yet."""
+    dataset = pictures(16, 3)
+    labels = Beside(torch.arange(len(dataset) * 256).view(-1, 16, 16).remainder(len(classes)).to(torch.uint8))
+    dataset = replace(dataset, beside={"labels": labels}, classes=tuple(classes))
+    small = {"generator": generator, "generator.width": 6, "discriminator.width": 4, "batch": 4, "device": "cpu"}
+    small |= {"watch": "off", "task.crop": None, "task.adversarial": 0.1, "task.sees_source": True, "seed": seed}
+    return Run(with_settings(recipe("segment"), {**small, "data": Part(IN_MEMORY)}), dataset)
+
+
+@pytest.mark.parametrize("generator", ["unet", "dilated"])
+def test_what_labels_pixels_is_taken_by_the_names_of_classes(generator: str) -> None:
+    """Outputs, of which each class has several that lie beside each other in some networks; and inputs of a
+    discriminator that sees the image behind the map."""
+    source, run = scenes("abc", generator), scenes("ca", generator, 2)
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    choice = transfer(session_of(source), run)
+    made = [one.game.players["generator"].eval()(x) for one in (source, run)]
+    assert torch.allclose(made[1], made[0][:, [2, 0]], atol=1e-5)
+    maps = torch.zeros(2, 3, 16, 16)
+    maps[:, [0, 2]] = torch.rand(2, 2, 16, 16)
+    shown = [torch.cat([maps, x], 1), torch.cat([maps[:, [2, 0]], x], 1)]
+    judged = [one.game.players["discriminator"].eval()(y) for one, y in zip((source, run), shown, strict=True)]
+    assert torch.allclose(*judged, atol=1e-5)
+    assert choice.reason.endswith("classes: 2 known before (c, a), 0 new")
+
+
+def test_shares_of_other_classes_are_refused() -> None:
+    source = session_of(naming("abc", **{"task.consistency": 1, "task.shares": [1, 2, 3]}))
+    require_kind(source, source.config, pictures(8, classes="abc"))
+    require_kind(source, with_settings(source.config, {"task.shares": [3, 2, 1]}), pictures(8, classes="cba"))
+    require_kind(source, with_settings(source.config, {"task.shares": None}), pictures(8, classes="cba"))
+    with pytest.raises(BadInput, match=r"task\.shares are those of a, b, c, .* and these are c, b, a; set task\."):
+        require_kind(source, source.config, pictures(8, classes="cba"))
+
+
+def rows(**columns: Sequence[Any]) -> Dataset:
+    return load(pandas.DataFrame(columns))
+
+
+def test_rows_of_other_columns_at_the_same_places_are_refused() -> None:
+    """Words that are others in number leave other shapes, of which nothing is taken by its place."""
+    numbers, words = np.random.default_rng(0).normal(size=30), ["a", "b", "b"] * 10
+    known = rows(age=numbers, kind=words)
+    card = DataCard(known.kind, known.shape, known.units, known.classes, known.columns)
+    source = replace(session_of(new_run(pictures(8))), card=card)
+    config = source.config
+    require_kind(source, config, known)
+    require_kind(source, config, rows(age=numbers, kind=["a", "b", "c"] * 10))
+    for other, message in (
+        (rows(size=numbers, kind=words), "column 1 is 'size', and was 'age'"),
+        (rows(age=numbers, kind=["a", "c", "c"] * 10), "column 'kind' has the words a, c, and had a, b"),
+    ):
+        with pytest.raises(BadInput, match=f"{message}; bring them to the names"):
+            require_kind(source, config, other)
 
 
 def test_outputs_with_all_classes_twice_keep_both() -> None:

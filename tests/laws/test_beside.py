@@ -2,7 +2,7 @@
 
 import shutil
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
 import evenodds
-from evenodds.apply.classifying import probabilities
+from evenodds.apply.classifying import classify, probabilities
+from evenodds.apply.features import write_features
 from evenodds.cli import main
 from evenodds.data.readers.arrays import from_array
 from evenodds.data.sources import load
@@ -22,6 +24,8 @@ from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
 from evenodds.export.graphs import Options, _whole, graph_of
+from evenodds.files import kept
+from evenodds.files.kept import caching
 from evenodds.game import checkpoint
 from evenodds.game.engine import Local
 from evenodds.parts.networks import _beside, dcgan, fastgan, pretrained
@@ -29,11 +33,12 @@ from evenodds.pretrained import efficientnet_lite
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.pretrained.embedding import Embedding
 from evenodds.pretrained.frozen import brought_to
-from evenodds.runs import assembly, beforehand
+from evenodds.runs import assembly, beforehand, looking
 from evenodds.runs.assembly import Run
 from evenodds.runs.beforehand import seen_beforehand
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.looking import seen
 from evenodds.tasks import classify as task_of_classes
 from tests.short import AT_THE_END
 from tests.stand_ins import frozen_features
@@ -165,8 +170,8 @@ def test_images_are_looked_at_once_and_a_run_learns_the_same(
         options = {**PHOTOS, "task__consistency": consistency, "discriminator__side": 32}
         session = evenodds.fit({"x": x, "y": y}, "classify-photos", out=tmp_path / str(once), **options)
         weights.append(session.players["discriminator"].logit.weight)
-        if once:  # those that are learned from and judged by, and their mirror images
-            assert sum(looked) == 2 * (30 if consistency else 14)
+        if once:  # a pass of those that are learned from and judged by, and one of their mirror images
+            assert looked == [32, 32]
     assert weights[0].abs().max() > 0
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
     assert set(session.players) == {"discriminator"}
@@ -206,6 +211,109 @@ def test_of_what_was_seen_the_newest_alone_is_kept(alone: EfficientNetLite) -> N
     assert kept() is None
 
 
+@pytest.fixture
+def looked(alone: EfficientNetLite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
+    """Images of each pass of the network; all that is seen is kept, in a cache of its own."""
+    monkeypatch.setenv("EVENODDS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept, "WORTH", 0.0)
+    passes: list[int] = []
+    embed = EfficientNetLite.embed
+    monkeypatch.setattr(EfficientNetLite, "embed", lambda net, x: (passes.append(len(x)), embed(net, x))[1])
+    return passes
+
+
+def shown(index: torch.Tensor, mirrors: Sequence[Sequence[int]] = ((),), side: int = 32, **data: Any) -> torch.Tensor:
+    """What is seen in items of new data."""
+    x, y = photos()
+    return seen(Embedding(side), load(data or {"x": x, "y": y}), index, mirrors, Local("cpu"), lambda line: None)
+
+
+def test_what_was_seen_is_kept_for_other_labels_other_items_and_other_views(looked: list[int], tmp_path: Path) -> None:
+    """Known by the images alone, each way of mirroring for itself; further items are added."""
+    some, every = torch.arange(0, 32, 3), torch.arange(32)
+    with caching(False):
+        plain, both = shown(every), shown(every, [(), (3,)])
+    assert not (tmp_path / "cache").exists()
+    looked.clear()
+    said = list[str]()
+    with caching(say=said.append):
+        assert torch.equal(shown(some)[some], plain[some])
+        assert looked == [32]
+        assert torch.equal(shown(every), plain)  # bit for bit, whichever images are looked at together
+        assert torch.equal(shown(every, x=photos()[0]), plain)  # of which no label is known
+        assert len(looked) == 2
+        assert torch.equal(shown(every, [(), (3,)]), both)
+        assert len(looked) == 3
+        assert shown(some)[1].isnan().all()  # no item that was not asked for
+    places = sorted((tmp_path / "cache" / "data").iterdir())
+    assert len(places) == 2
+    kept_line, as_before = said[:2]
+    assert kept_line == f"what the pretrained network saw is kept in {places[0].parent} (--no-cache keeps nothing)"
+    assert as_before == f"11 images: as seen before, from {places[0].parent} (--no-cache looks anew)"
+    assert [place.stat().st_mode & 0o777 for place in places] == [0o600, 0o600]
+
+
+def test_what_decides_what_is_seen_is_known(
+    looked: list[int], alone: EfficientNetLite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every, (x, _) = torch.arange(32), photos()
+    shown(every)
+    others = x.copy()
+    others[5, 0, 0, 0] ^= 1
+    changes: dict[str, Callable[[], object]] = {
+        "another value": lambda: shown(every, x=others),
+        "another side": lambda: shown(every, side=64),
+        "other units": lambda: shown(every, x=x.astype(np.float32)),
+        "another machine": lambda: monkeypatch.setattr(looking, "processor", lambda: "another") or shown(every),
+        "other weights": lambda: alone.head.bias.add_(1) is not None and shown(every),
+    }
+    for change, look in changes.items():
+        looked.clear()
+        look()
+        assert looked, change
+        looked.clear()
+        look()
+        if change != "other weights":  # which change again
+            assert not looked, change
+
+
+@pytest.mark.parametrize("damage", ["cut", "a bit", "foreign"])
+def test_what_was_seen_and_is_damaged_is_looked_at_anew(damage: str, looked: list[int], tmp_path: Path) -> None:
+    every = torch.arange(32)
+    plain = shown(every)
+    (place,) = (tmp_path / "cache" / "data").iterdir()
+    content = bytearray(place.read_bytes())
+    if damage == "foreign":
+        save_file({"rows": torch.arange(32), "features": torch.zeros(32, 1280)}, place)
+    else:
+        content[-5] ^= 1
+        place.write_bytes(bytes(content[: -9 if damage == "cut" else None]))
+    for passes in (2, 2):
+        assert torch.equal(shown(every), plain)
+        assert len(looked) == passes
+
+
+def test_a_run_goes_on_and_is_put_to_work_with_what_it_saw(looked: list[int], tmp_path: Path) -> None:
+    """The same weights and answers, to the bit, as where nothing is kept."""
+    y = ["ab"[k % 2] if k < 24 else "" for k in range(32)]
+    np.savez(tmp_path / "photos.npz", x=photos()[0], y=np.array(y))
+    options = {**PHOTOS, "discriminator__side": 32, "save_share": 0.5, "held_out": 0.25}
+    found = dict[bool, list[Any]]()
+    for on in (False, True):
+        run = tmp_path / str(on)
+        with caching(on):
+            evenodds.fit(tmp_path / "photos.npz", "classify-photos", out=run, **options)
+            looked.clear()
+            shutil.rmtree(checkpoint.listing(run / "checkpoints")[-1])
+            again = evenodds.resume(run)
+            write_features(again, None, tmp_path / f"{on}.npz")
+            found[on] = [again.players["discriminator"].logit.weight.tolist(), classify(again).probabilities.tolist()]
+            found[on] += [evaluate(run)["confusion"], np.load(tmp_path / f"{on}.npz")["features"].tolist()]
+        # a trial by one image, and a pass of those held out without a label, at which no run looks
+        assert looked == [1, 32] if on else len(looked) > 4
+    assert found[True] == found[False]
+
+
 def test_along_the_longer_axis_of_a_wide_image_all_pixels_count() -> None:
     x = torch.zeros(1, 3, 32, 256)
     x[..., ::4] = 1
@@ -226,7 +334,7 @@ def test_a_classifier_says_who_plays_and_what_it_begins_with(
     content = evaluate(tmp_path / "run", data=data, n=4).content
     assert [row["tested"] for row in content["told"]] == [2, 2]
     assert content["reference"]["path"] == "in-memory"
-    others = {"x": x, "y": np.arange(32) % 3}
+    others = {"x": x, "y": np.array(["cat", "dog"])[np.arange(32) % 2]}
     with pytest.raises(BadInput, match=r"nothing of the discriminator of \S+ \(pretrained\) .* or from none"):
         evenodds.fit(others, "classify-photos", out=tmp_path / "other", from_run=tmp_path / "run", **options)
     for setting in ({"generator__width": 4}, {"prior": "uniform"}):
@@ -244,8 +352,8 @@ def test_a_classifier_says_who_plays_and_what_it_begins_with(
 
 
 def test_how_far_a_long_look_is_is_said(alone: EfficientNetLite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beforehand, "AT_ONCE", 8)
-    monkeypatch.setattr(beforehand, "EVERY", 0.0)
+    monkeypatch.setattr(looking, "AT_ONCE", 8)
+    monkeypatch.setattr(looking, "EVERY", 0.0)
     player, said = pretrained.Discriminator((3, 16, 16), side=32), list[str]()
     plays: Any = SimpleNamespace(looks_at="all")
     seen_beforehand(plays, player, from_array(photos()[0]), torch.arange(20), ["flip"], Local("cpu"), said.append)

@@ -16,11 +16,12 @@ from safetensors.torch import save_file
 
 from evenodds.cli import main
 from evenodds.data import cache, sources
-from evenodds.data.cache import caching
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers import images
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.files import kept
+from evenodds.files.kept import caching
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 
 RNG = np.random.default_rng(0)
@@ -30,7 +31,7 @@ RNG = np.random.default_rng(0)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the cache. Reading always pays, and files count as settled at once."""
     monkeypatch.setenv("EVENODDS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_WORTH", 0.0)
+    monkeypatch.setattr(kept, "WORTH", 0.0)
     monkeypatch.setattr(cache, "_SETTLED", -60.0)
     return tmp_path / "cache" / "data"
 
@@ -146,7 +147,7 @@ def test_what_is_taken_is_what_was_read(name: str, tmp_path: Path, home: Path, m
     assert [str(place) in line and "--no-cache" in line for line in said] == [True, True]
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    monkeypatch.setattr(cache, "_is_own", lambda place: pytest.fail("the cache was looked at"))
+    monkeypatch.setattr(kept, "read_own", lambda place: pytest.fail("the cache was looked at"))
     with caching(False):
         load(source, **options)
 
@@ -281,7 +282,7 @@ def test_files_that_change_while_they_are_read_are_not_kept(
     assert not home.exists()
     monkeypatch.setattr(cache, "_SETTLED", 60.0)  # Changed so lately that another change might have the same time.
     load(source)
-    monkeypatch.setattr(cache, "_WORTH", 60.0)  # Read so fast that nothing is gained.
+    monkeypatch.setattr(kept, "WORTH", 60.0)  # Read so fast that nothing is gained.
     load(source)
     assert not home.exists()
 

@@ -21,18 +21,25 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from evenodds.apply.folder import convert_all
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput, Lost
+from evenodds.files import kept
 from evenodds.files.outputs import RECORD, Outputs
 from evenodds.files.process import LAUNCHED
 from evenodds.files.tensors import digest_of
 from evenodds.game import checkpoint, exchange, heartbeat, processes
+from evenodds.game.engine import Distributed, Local
 from evenodds.game.learners.sharded import Sharded
+from evenodds.parts.networks import pretrained
+from evenodds.pretrained.embedding import Embedding
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.looking import seen
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
 from tests.behaviours.test_photos import doubled
 from tests.sliced import CASES, as_launched, float64, furthest, played
+from tests.stand_ins import frozen_features
 from tests.twins.test_resume import StopAt
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
@@ -100,6 +107,7 @@ def work(folder: Path, rank: int, port: int) -> None:
     facts["drifted"] = drifting(rank)
     facts["remembers"] = remembered()
     facts["files"] = enlarged(folder / "photos", folder / "of-two")
+    facts["looked"] = looked(folder / f"cache {rank}", Distributed(torch.device("cpu"), rank=rank, size=2))
     interrupted_run(folder)
     facts["other data"] = message(lambda: exchange.same_on_all("the data", str(rank)))
     (folder / f"{rank}.json").write_text(json.dumps(facts))
@@ -157,6 +165,22 @@ def enlarged(source: Path, out: Path) -> list[Any]:
     again = convert_all(source, out, partial(doubled, outputs), Outputs(out, "upscale"))
     names = [path.relative_to(out).as_posix() for path in first.written]
     return [sorted(said), names, first.skipped, first.summary(Path("out")), again.summary(Path("out"))]
+
+
+def looked(cache: Path, engine: Local) -> list[Any]:
+    """What the pretrained network sees in some images, and then in more, of which only the first process knows some:
+    digests, and how many images this process has looked at."""
+    x = np.random.default_rng(0).integers(0, 256, (120, 3, 8, 8), dtype=np.uint8)
+    passes: list[int] = []
+    with pytest.MonkeyPatch.context() as patch, frozen_features(patch, pretrained) as network:
+        patch.setenv("EVENODDS_CACHE", str(cache))
+        patch.setattr(kept, "WORTH", 0.0)
+        embed = network.embed
+        patch.setattr(network, "embed", lambda x: (passes.append(len(x)), embed(x))[1])
+        for n in (60, 120):
+            found = seen(Embedding(32), from_array(x), torch.arange(n), [(), (3,)], engine, lambda line: None)
+            passes.append(-int(found[n - 1].isfinite().all()))
+        return [digest_of([found]), passes, cache.exists()]
 
 
 def digest(values: dict[str, Tensor]) -> str:
@@ -273,6 +297,14 @@ def test_processes_share_the_files_of_a_folder(two: Path) -> None:
     )
     assert mine == theirs
     assert len((two / "of-two" / RECORD).read_text().splitlines()) == 5
+
+
+def test_processes_look_at_a_share_of_the_images_each_and_see_what_one_sees(two: Path, tmp_path: Path) -> None:
+    found, passes, _ = looked(tmp_path / "cache", Local("cpu"))
+    assert passes == [32] * 4 + [-1] + [32] * 4 + [-1]
+    for rank in range(2):
+        share = [32, 32, -1, 32, 32, -1]
+        assert read(two / f"{rank}.json")["looked"] == [found, share, rank == 0]
 
 
 def test_players_that_drift_apart_are_handed_over_again(two: Path) -> None:

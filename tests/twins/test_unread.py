@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 
 from evenodds.data.batches import Batches
-from evenodds.data.cache import caching
 from evenodds.data.dataset import Dataset
 from evenodds.data.items import Pending, Taken
 from evenodds.data.packing import pack
 from evenodds.data.pictures.fitting import unread_all
 from evenodds.data.sources import load
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.files.kept import caching
 from evenodds.game.slices import Slice, own_rows
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal

@@ -14,6 +14,7 @@ from evenodds.apply.classified import COMMAND, Classified
 from evenodds.apply.items import AT_ONCE, BATCH, facts_beside, items
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.runs.beforehand import seen_at_work
 from evenodds.runs.session import Session
 
 __all__ = ["classify", "probabilities", "require_classifier", "told_of"]
@@ -64,14 +65,19 @@ def classify(
     return told_of(session, data, facts_beside(session, data, source).get("held_out"))
 
 
-def told_of(session: Session, data: Dataset, held_out: NDArray[np.bool_] | None = None) -> Classified:
+def told_of(
+    session: Session, data: Dataset, held_out: NDArray[np.bool_] | None = None, index: Tensor | None = None
+) -> Classified:
     """What a run says of the class of each of these items.
 
     Args:
         held_out: (N,) bool, which of the run's own items it has not learned from; None of other data.
+        index: (n,) those of the items that are told; None for all.
     """
-    parts = torch.split(torch.arange(len(data)), AT_ONCE)
-    found = np.concatenate([probabilities(session, data.batch(part)["x"]) for part in parts])
+    index = torch.arange(len(data)) if index is None else index
+    seen = seen_at_work(session.players["discriminator"], data, index, session.device)
+    found = np.concatenate([probabilities(session, seen.batch(part)["x"]) for part in torch.split(index, AT_ONCE)])
+    data = data.take(index)
     classes = session.card.classes
     place = {name: k for k, name in enumerate(classes)}
     told = np.full(len(data), -1) if data.y is None else data.y.numpy()

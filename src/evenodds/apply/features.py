@@ -14,6 +14,7 @@ from evenodds.apply.items import AT_ONCE, BATCH, facts_beside, items
 from evenodds.errors import BadInput
 from evenodds.files.arrays import write_arrays
 from evenodds.parts.networks._roles import Scores
+from evenodds.runs.beforehand import seen_at_work
 from evenodds.runs.session import Session
 
 __all__ = ["features", "write_features"]
@@ -72,8 +73,10 @@ def write_features(
     """
     discriminator = _discriminator(session)
     data, batches = items(session, source, reading, most_pixels), []
-    for part in torch.split(torch.arange(len(data)), AT_ONCE):
-        for x in torch.split(data.batch(part)["x"], BATCH):
+    every = torch.arange(len(data))
+    shown = seen_at_work(discriminator, data, every, session.device)
+    for part in torch.split(every, AT_ONCE):
+        for x in torch.split(shown.batch(part)["x"], BATCH):
             read = session.task.read(session.players, x.to(session.device))
             seen = _seen(discriminator, x, session.device)
             batches.append({"features": seen, **{k: value.cpu().numpy() for k, value in read.items()}})

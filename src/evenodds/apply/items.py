@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.sources import load_like
+from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.runs.allowed import allowing
 from evenodds.runs.run_data import open_run_data, same_data
@@ -37,8 +37,13 @@ def items(
         most_pixels: of a picture of the source; larger ones are not decoded. None: 89,478,485.
 
     Raises:
-        BadInput: the data have another shape.
+        BadInput: the data have another shape, or are no files of pictures of which `most_pixels` would be a limit.
     """
+    if most_pixels is not None and (source is None or "most_pixels" not in options_of(source)):
+        whose = (
+            "the data of the run, which are read as they were for it" if source is None else f"{source}, which has none"
+        )
+        raise BadInput(f"--most-pixels is of files of pictures that are named, and not of {whose}; leave it out")
     if source is None and session.config.data is None:
         raise BadInput("an exported file does not say where the data of its run are; name data behind it")
     if source is None:

@@ -52,7 +52,9 @@ class EvaluationFlags:
     features: Features = None
     data: RunData = None
     n: Most = 10_000
-    seed: Annotated[int, SEEDS, Parameter(help="Of a run's samples, and of every random choice.")] = 0
+    seed: Annotated[
+        int | None, SEEDS, Parameter(help="Of a run's samples, and of every random choice [default: 0].")
+    ] = None
     checkpoint: Checkpoint = "last"
     device: Device = "auto"
 

@@ -88,6 +88,8 @@ def fill(
         return _filled_folder(
             filler, source, mask, out or filler.folder / "filled", n or IMAGES, seed, most_pixels, again
         )
+    if again:
+        raise BadInput(f"{source} is one image, which is always filled anew; --again is of folders, leave it out")
     return _filled_image(filler, source, mask, out or filler.folder / "filled", n or IMAGES, seed, most_pixels)
 
 

@@ -80,7 +80,7 @@ def train(
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     """
     clock = time.perf_counter()  # what follows, down to the last picture, is part of a budget
-    from evenodds.data.cache import caching
+    from evenodds.files.kept import caching
     from evenodds.runs.changes import with_settings
     from evenodds.runs.config import require_allowed
     from evenodds.runs.config_files import recipe as read_recipe
@@ -147,7 +147,7 @@ def resume(
     settings
         Other settings that may change on resume: device, keep, save_share, patience.
     """
-    from evenodds.data.cache import caching
+    from evenodds.files.kept import caching
     from evenodds.runs.following import company
 
     changes = typed_settings({"images": images, "watch": watch, "log": _loggers(log)}, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from evenodds.files.text import quoted
 from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing
+from evenodds.runs.run_data import Reading
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -109,7 +110,7 @@ def evaluate(
     data: Any = None,
     train: Any = None,
     n: int = 10_000,
-    seed: int = 0,
+    seed: int | None = None,
     checkpoint: str = "last",
     device: str = "auto",
     step: Step | None = None,
@@ -128,7 +129,7 @@ def evaluate(
         data: where the data of the run lie now; None for where they were. Only the same data are taken.
         train: what the samples' generator was trained on, to look for copies; known for runs.
         n: at most so many samples and items of the reference.
-        seed: of a run's samples and of every random choice.
+        seed: of a run's samples and of every random choice; 0 where None.
         checkpoint: last, best, or a number of images.
         step: told of progress.
         allow: modules of your own that the runs may import, e.g. ("my_module",); look at them first.
@@ -156,7 +157,7 @@ def assess(
     against: Any = None,
     metrics: Sequence[str] | None = None,
     features: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     step: Step | None = None,
     **opening: Any,
 ) -> tuple[Evaluation, Examination | None]:
@@ -174,7 +175,7 @@ def _assessed(
     against: Any,
     metrics: Sequence[str] | None,
     features: str | None,
-    seed: int,
+    seed: int | None,
     step: Step | None,
     opening: Mapping[str, Any],
 ) -> tuple[Evaluation, Examination | None]:
@@ -183,33 +184,63 @@ def _assessed(
     chosen(metrics)  # a wrong name is said before time is spent
     say = step if step is not None else lambda what, done, total: None
     subject = opened(subject, opening.get("checkpoint", "last"), opening.get("device", "auto"))
-    if isinstance(subject, Session) and (subject.card.has_gaps or subject.task.learns_labels):
-        others = {"--against": against, "--metrics": metrics, "--features": features, "--train": opening.get("train")}
-        found = _of_answers(subject, others, seed, say, opening)
+    if isinstance(subject, Session) and subject.task.judged_by:
+        typed = {"against": against, "metrics": metrics, "features": features, "seed": seed, **opening}
+        found = _of_answers(subject, _JUDGES[subject.task.judged_by], typed, say)
         return Evaluation({**found, "seconds": round(time.perf_counter() - begun, 2)}), None
+    seed = 0 if seed is None else seed
     material = gather(subject, against, seed=seed, reading=lambda done, total: say("reading", done, total), **opening)
     examination = examine(material, features, say)
     evaluation = evaluate_on(examination, metrics, seed, say)
     return Evaluation({**evaluation.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
 
 
-def _of_answers(
-    session: Session, others: Mapping[str, Any], seed: int, say: Step, opening: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The content of an evaluation of a run whose answers are right or wrong: it fills tables, or tells classes."""
-    fills = session.card.has_gaps
-    what, by = (
-        ("fills tables", "cells of its held-out rows that are hidden")
-        if fills
-        else ("tells classes apart", "its held-out items that have a label")
-    )
-    for flag, value in others.items():
-        if value is not None:
-            other = "" if fills else f"; other data are put to it by evenodds classify {quoted(session.folder)} DATA"
-            raise BadInput(f"{session.folder} {what}, and is judged by {by}{other}; leave {flag} out")
-    say("hidden cells" if fills else "held-out items", 0, 1)
-    data, n, reading = opening.get("run_data"), opening.get("n", 10_000), partial(say, "reading")
-    found = judged(session, data, n, seed, reading) if fills else judged_classes(session, data, n, reading)
+@dataclass(frozen=True)
+class _Judge:
+    """How runs are judged whose answers are right or wrong.
+
+    Args:
+        what: they do.
+        by: what they are judged by.
+        looked_at: what steps tell of.
+        judge: (run, data, n, seed, reading) -> the content of an evaluation.
+        idle: arguments that would change nothing, of which each is the name of a flag.
+        elsewhere: what is put to other data, behind a semicolon; {} stands for the run.
+    """
+
+    what: str
+    by: str
+    looked_at: str
+    judge: Callable[[Session, Any, int, int, Reading], dict[str, Any]]
+    idle: Sequence[str]
+    elsewhere: str = ""
+
+
+_IDLE = ("against", "metrics", "features", "train", "most_pixels")
+_JUDGES = {
+    "cells": _Judge("fills tables", "cells of its held-out rows that are hidden", "hidden cells", judged, _IDLE),
+    "labels": _Judge(
+        "tells classes apart",
+        "its held-out items that have a label",
+        "held-out items",
+        lambda session, data, n, seed, reading: judged_classes(session, data, n, reading),
+        (*_IDLE, "seed"),
+        "; other data are put to it by evenodds classify {} DATA",
+    ),
+}
+"""By what a task is judged by."""
+
+
+def _of_answers(session: Session, by: _Judge, typed: Mapping[str, Any], say: Step) -> dict[str, Any]:
+    """The content of an evaluation of a run whose answers are right or wrong; BadInput where an argument is idle."""
+    for name in by.idle:
+        if typed.get(name) is not None:
+            other = by.elsewhere.format(quoted(session.folder))
+            flag = f"--{name.replace('_', '-')}"
+            raise BadInput(f"{session.folder} {by.what}, and is judged by {by.by}{other}; leave {flag} out")
+    say(by.looked_at, 0, 1)
+    n, seed = typed.get("n", 10_000), typed.get("seed") or 0
+    found = by.judge(session, typed.get("run_data"), n, seed, partial(say, "reading"))
     return {"schema": SCHEMA, "evenodds": __version__, **found}
 
 

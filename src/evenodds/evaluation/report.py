@@ -38,7 +38,7 @@ def report(
     features: str | None = None,
     data: Any = None,
     n: int = 10_000,
-    seed: int = 0,
+    seed: int | None = None,
     step: Step | None = None,
 ) -> list[Path]:
     """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments.

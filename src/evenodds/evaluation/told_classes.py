@@ -42,7 +42,7 @@ def judged_classes(
             f"label: evenodds classify {quoted(session.folder)} DATA"
         )
     held_out = every.take(index)
-    classified = told_of(session, held_out)
+    classified = told_of(session, every, index=index)
     return {
         "subject": {
             "kind": "run", "path": str(session.folder), "items": len(index), "images_seen": session.images,

@@ -129,9 +129,7 @@ def _scores(session: Session, facts: Mapping[str, Any]) -> list[str]:
     table = [_row(head), _row(["---"] * len(head)), *(_row(map(text, row)) for row in rows)]
     resting = facts.get("scores are from")
     again = (
-        ": `evenodds evaluate RUN --data PLACE` measures them again"
-        if session.draws or session.card.has_gaps or session.task.learns_labels
-        else ""
+        ": `evenodds evaluate RUN --data PLACE` measures them again" if session.draws or session.task.judged_by else ""
     )
     return [
         "## Scores",

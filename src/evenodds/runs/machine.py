@@ -16,7 +16,7 @@ from evenodds.files.memory import UNLIMITED, machine_bytes
 from evenodds.files.process import cores
 from evenodds.runs.installation import failure
 
-__all__ = ["examine_machine"]
+__all__ = ["examine_machine", "processor"]
 
 SECONDS = 0.4
 """Of the comparison of precisions, on each device."""
@@ -65,7 +65,7 @@ def _devices() -> Iterator[Finding]:
         yield _device(device)
     if not devices:
         yield _without(torch.__version__)
-    yield Finding(FINE, "cpu", _processor())
+    yield Finding(FINE, "cpu", processor())
 
 
 def _torch_devices() -> list[str]:
@@ -141,7 +141,7 @@ def _gpu_of_the_system() -> str:
     return "this machine has an Apple GPU" if apple else ""
 
 
-def _processor() -> str:
+def processor() -> str:
     """Of the CPU, and what it multiplies in."""
     import torch
 

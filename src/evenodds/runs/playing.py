@@ -150,6 +150,7 @@ def attempt(
     use_threads(config)
     run = Run(remedy.applied(config, remedies), dataset, record)
     require_same_data(dataset, run.train_index)
+    _ = run.seen  # by all processes together
     on_first(lambda: opening(run))
     advise(record.folder)
     progress = restored(run, record)

@@ -36,7 +36,7 @@ from evenodds.runs.choices import FILE
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.effect import require_effect
-from evenodds.runs.find import find
+from evenodds.runs.find import find, network
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import require_run
 from evenodds.runs.folders import base_of, claimed, environment, placed
@@ -63,9 +63,6 @@ from evenodds.runs.threads import choose_threads, use_threads
 from evenodds.runs.transfer import require_kind, transfer
 
 __all__ = ["resume", "start"]
-
-PRETRAINED = "pretrained"
-"""The family of discriminators that begin with what was learned from others."""
 
 
 def start(
@@ -119,7 +116,7 @@ def begun(
     config = replace(config, data=placed(config.data))
     dataset = opened(config, dataset, say, reading)
     if source is not None:
-        require_kind(source, dataset)
+        require_kind(source, config, dataset)
     config, choices = on_accelerator(config, len(dataset), dataset.shape, say)
     config, further = settle_task(config, dataset, say)
     choices += further
@@ -162,7 +159,7 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
         draws=task.draws,
         augmentation=augmentation,
         batch=config.batch,
-        from_scratch=config.discriminator.name != PRETRAINED,
+        from_scratch=not _looks_beforehand(config),
     )
     for line in troubles:
         say(f"data: {line}")
@@ -206,7 +203,7 @@ def planned(
     """
     left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
-    if config.discriminator.name == PRETRAINED:  # those runs that only measure say nothing
+    if _looks_beforehand(config):  # those runs that only measure say nothing
         Run(config, dataset).see(say)
     ahead = Ahead(config, left, lambda config: Run(config, dataset), most)
     config, precision = choose_precision(config, ahead, say)
@@ -221,6 +218,11 @@ def planned(
     config = agreed_config(lambda: config)
     pauses = pause * planned_looks(config)
     return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses, paces, most or inf))
+
+
+def _looks_beforehand(config: Config) -> bool:
+    """Whether a discriminator begins with what was learned from others, and looks at the data before the run."""
+    return bool(getattr(network(config.discriminator.name, "Discriminator"), "looks_beforehand", False))
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import some_names
 from evenodds.errors import BadInput
 from evenodds.files.text import quoted
 from evenodds.runs.assembly import Run
@@ -58,13 +59,42 @@ def require_data(config: Config, source: Session) -> None:
     )
 
 
-def require_kind(source: Session, dataset: Dataset) -> None:
-    """BadInput where the data are of another kind than those of the run: its weights mean nothing for them."""
+def require_kind(source: Session, config: Config, dataset: Dataset) -> None:
+    """BadInput where the data are of another kind than those of the run, or something would be taken for something
+    else by its place: its weights, or its shares of the classes, mean nothing for them.
+
+    Args:
+        config: of the run that starts.
+    """
     if source.card.kind != dataset.kind:
         raise BadInput(
             f"the run {quoted(source.folder)} has learned from data of kind '{source.card.kind}', and these are of "
             f"kind '{dataset.kind}'; start without --from"
         )
+    if source.card.shape == dataset.shape and (other := _other_column(source.card, dataset)):
+        raise BadInput(
+            f"the run {quoted(source.folder)} has learned from other columns: {other}; bring them to the names, the "
+            "words and the order of that run, or leave --from out"
+        )
+    shares, classes = config.task.options.get("shares"), source.card.classes
+    if shares is not None and shares == source.config.task.options.get("shares") and classes != dataset.classes:
+        raise BadInput(
+            f"task.shares are those of {some_names(classes)}, the classes of {quoted(source.folder)} in their order, "
+            f"and these are {some_names(dataset.classes)}; set task.shares=null, or to theirs"
+        )
+
+
+def _other_column(card: DataCard, dataset: Dataset) -> str:
+    """The first column of a table that is another one at its place, in words; empty where none is."""
+    before = [column.words for column in card.units.columns] or [()] * len(card.columns)
+    now = [column.words for column in dataset.units.columns] or [()] * len(dataset.columns)
+    pairs = zip(zip(card.columns, before, strict=False), zip(dataset.columns, now, strict=False), strict=False)
+    for number, (old, new) in enumerate(pairs, 1):
+        if old[0] != new[0]:
+            return f"column {number} is '{new[0]}', and was '{old[0]}'"
+        if old[1] != new[1]:
+            return f"column '{new[0]}' has the words {some_names(new[1])}, and had {some_names(old[1])}"
+    return ""
 
 
 def transfer(source: Session, run: Run) -> Choice:
@@ -112,8 +142,9 @@ def _in_words(source: Session, taken: Mapping[str, Mapping[str, Any]], classes: 
         f"{name}: {one['tensors']} of {one['of']} tensors, {int(100 * one['share'])}% of its numbers"
         for name, one in taken.items()
     ]
-    known, new = len(classes["known"]), len(classes["new"])
-    named = f"; classes: {known} known before, {new} new" if known or new else ""
+    counts = {"known before": classes["known"], "new": classes["new"]}
+    known = ", ".join(f"{len(of)} {how} ({some_names(of)})" if of else f"0 {how}" for how, of in counts.items())
+    named = f"; classes: {known}" if any(counts.values()) else ""
     shown = f"{source.images:,} {source.card.noun}"
     return f"weights of {source.folder.name} after {shown}: {'; '.join(parts)}{named}"
 
@@ -127,11 +158,13 @@ class _Side:
 
     classes: tuple[str, ...]
     """Names along axes of classes, or of attributes and values."""
+    classes_first: bool
+    """Along these axes: before all else, each class with all of its numbers; else behind, one class after another."""
     channels: int
     class_axes: Mapping[str, int]
     """By player/tensor: the axis that is as long as there are classes, or longer."""
     class_blocks: Mapping[str, int]
-    """By player/tensor: how many times there are all classes along that axis, at its end."""
+    """By player/tensor: how many numbers there are of each class along that axis."""
     channel_axes: Mapping[str, int]
 
     @classmethod
@@ -143,16 +176,14 @@ class _Side:
         if card.kind == "image":
             with suppress(BadInput):  # of players that take no such number of channels, none are along an axis
                 wider = _shapes(partial(build_players, config, task, (shape[0] + 1, *shape[1:])))
-        known = (
-            _shapes(partial(build_players, config, _with_one_more(task), shape, card.row_blocks))
-            if _is_open(config)
-            else as_is
-        )
+        more = _with_one_more(config, task)
+        known = as_is if more is None else _shapes(partial(build_players, config, more, shape, card.row_blocks))
         attributes = card.conditions.names if card.conditions is not None else ()
         names = card.classes if task.condition_kind in (None, "classes") else attributes
         by_class, by_channel = _longer(as_is, known), _longer(as_is, wider)
         return cls(
-            tuple(names) if task.condition_length else (),
+            tuple(names) if task.of_one_more_class() is not None else (),
+            task.classes_first,
             shape[0],
             {name: axis for name, (axis, _) in by_class.items()},
             {name: blocks for name, (_, blocks) in by_class.items()},
@@ -172,23 +203,34 @@ class _Side:
         """How many places along a tensor's axis of classes are of classes."""
         return self.class_blocks[name] * len(self.classes)
 
+    def places(self, name: str, number: int, length: int) -> list[int]:
+        """Where a class lies along a tensor's axis of classes.
+
+        Args:
+            number: of the class.
+            length: of the axis.
+        """
+        blocks, base = self.class_blocks[name], length - self.of_classes(name)
+        if self.classes_first:
+            return [number * blocks + block for block in range(blocks)]
+        return [base + block * len(self.classes) + number for block in range(blocks)]
+
+    def other_places(self, name: str, length: int) -> slice:
+        """Where what is of no class lies along that axis."""
+        return slice(self.of_classes(name), length) if self.classes_first else slice(length - self.of_classes(name))
+
     def channel_axis(self, name: str) -> int | None:
         """Of a tensor, where classes do not lie along it too."""
         axis = self.channel_axes.get(name)
         return axis if axis != self.class_axes.get(name) else None
 
 
-def _is_open(config: Config) -> bool:
-    return config.task.name in OPEN
-
-
-def _with_one_more(task: Any) -> Playable:
-    """The task with one class more."""
-    if task.condition_length:
-        longer: Playable = replace(task, length=task.length + 1)
-        return longer
-    conditional: Playable = find("tasks", "condition")(prior=task.prior, contest=task.contest, length=1)
-    return conditional
+def _with_one_more(config: Config, task: Playable) -> Playable | None:
+    """The task with one class more; None where its players know none."""
+    if config.task.name == "generate":  # which a run by class may go on from, and the other way round
+        conditional: Playable = find("tasks", "condition")(prior=task.prior, contest=task.contest, length=1)
+        return conditional
+    return task.of_one_more_class()
 
 
 def _shapes(build: Callable[[], Mapping[str, nn.Module]]) -> dict[str, tuple[int, ...]]:
@@ -221,13 +263,13 @@ def _filled(name: str, source: nn.Module, player: nn.Module, old: _Side, new: _S
         [(k, old.form(k, v)) for k, v in theirs.items()][::first],
         [(k, new.form(k, v)) for k, v in mine.items()][::first],
     )
-    for target, origin in pairs.items():
-        value = _adapted(theirs[origin], origin, mine[target], target, old, new)
-        mine[target].copy_(value.to(mine[target]))
+    counts = {
+        target: _taken(theirs[origin], origin, mine[target], target, old, new) for target, origin in pairs.items()
+    }
     numbers = sum(v.numel() for v in mine.values())
-    taken = sum(mine[k].numel() for k in pairs)
-    fresh = [k.partition("/")[2] for k in mine if k not in pairs]
-    return {"tensors": len(pairs), "of": len(mine), "share": round(taken / max(1, numbers), 4), "new": fresh}
+    fresh = [k.partition("/")[2] for k in mine if not counts.get(k)]
+    share = round(sum(counts.values()) / max(1, numbers), 4)
+    return {"tensors": len(mine) - len(fresh), "of": len(mine), "share": share, "new": fresh}
 
 
 def _aligned(old: Sequence[tuple[str, Any]], new: Sequence[tuple[str, Any]]) -> dict[str, str]:
@@ -249,22 +291,27 @@ def _aligned(old: Sequence[tuple[str, Any]], new: Sequence[tuple[str, Any]]) -> 
     return pairs
 
 
-def _adapted(value: Tensor, origin: str, fresh: Tensor, target: str, old: _Side, new: _Side) -> Tensor:
-    """An old tensor in the shape of the new one, which holds what is not known."""
-    channel, classes = new.channel_axis(target), new.class_axes.get(target)
+def _taken(value: Tensor, origin: str, fresh: Tensor, target: str, old: _Side, new: _Side) -> int:
+    """Fills a new tensor with what is known of an old one; how many of its numbers that are."""
+    channel, axis, before = new.channel_axis(target), new.class_axes.get(target), old.class_axes.get(origin)
     if channel is not None and old.channel_axis(origin) is not None:
         value = _in_channels(value, channel, old.channels, new.channels, target.startswith("generator"))
-    if classes is None or origin not in old.class_axes:
-        return value
-    base = value.shape[classes] - old.of_classes(origin)
-    result = fresh.detach().clone().to(value)
-    result.narrow(classes, 0, base).copy_(value.narrow(classes, 0, base))
-    for block in range(min(old.class_blocks[origin], new.class_blocks[target])):
-        for number, name in enumerate(new.classes):
-            if name in old.classes:
-                place = base + block * len(old.classes) + old.classes.index(name)
-                result.select(classes, base + block * len(new.classes) + number).copy_(value.select(classes, place))
-    return result
+    value = value.to(fresh)
+    if axis is None or before is None:
+        fresh.copy_(value)
+        return fresh.numel()
+    ours, theirs = fresh.transpose(0, axis), value.transpose(0, axis)  # views: places of classes come first
+    others, length = new.other_places(target, len(ours)), len(theirs)
+    ours[others] = theirs[old.other_places(origin, length)]
+    taken = len(ours[others])
+    for number, name in enumerate(new.classes):
+        if name in old.classes:
+            places = old.places(origin, old.classes.index(name), length)
+            pairs = list(zip(new.places(target, number, len(ours)), places, strict=False))
+            for to, at in pairs:
+                ours[to] = theirs[at]
+            taken += len(pairs)
+    return taken * fresh.numel() // max(1, len(ours))
 
 
 def _in_channels(value: Tensor, axis: int, before: int, after: int, output: bool) -> Tensor:

@@ -23,12 +23,14 @@ class TaskDefaults:
     draws: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     learns_labels: ClassVar[bool] = False
+    judged_by: ClassVar[str] = ""
     command: ClassVar[str] = "sample"
     usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"
     """Of `NetworkSpec`, of the generator whatever the data are."""
     families: ClassVar[tuple[str, ...]] = ()
     kinds: ClassVar[tuple[str, ...]] = ("image", "table", "toy")
+    classes_first: ClassVar[bool] = False
     instead: ClassVar[str] = ""
     """Behind the error for a generator or data of another kind: what else may have been meant."""
     request_names: ClassVar[tuple[str, ...]] = ("z",)
@@ -53,6 +55,10 @@ class TaskDefaults:
     def condition_length(self) -> int:
         """Nothing can be asked for."""
         return 0
+
+    def of_one_more_class(self) -> Any:
+        """Players know no classes."""
+        return None
 
     @property
     def default_condition(self) -> Tensor | None:

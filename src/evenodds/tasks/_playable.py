@@ -155,6 +155,12 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def judged_by(self) -> str:
+        """What an evaluation holds answers against that are right or wrong: the "labels" of items, or hidden "cells" of
+        a table; empty where it looks at samples."""
+        ...
+
+    @property
     def command(self) -> str:
         """The command that puts a trained run to work."""
         ...
@@ -177,6 +183,17 @@ class Playable(Task, Protocol):
     @property
     def condition_length(self) -> int:
         """K of c (N, K); 0 where nothing can be asked for."""
+        ...
+
+    @property
+    def classes_first(self) -> bool:
+        """How classes lie along the weights of players: before all else, each with all of its numbers beside each
+        other; or behind all else, one class after another, as often as they occur."""
+        ...
+
+    def of_one_more_class(self) -> Playable | None:
+        """The task for one class more, or attribute or value, whose networks are wider where such lie along their
+        weights; None where players know none."""
         ...
 
     @property

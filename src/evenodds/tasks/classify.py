@@ -13,7 +13,7 @@ logit. Labelled items add the cross-entropy of their class among the K.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -96,6 +96,7 @@ class Classify(TaskDefaults):
     noise: float = 0.0
     draws: ClassVar[bool] = False
     learns_labels: ClassVar[bool] = True
+    judged_by: ClassVar[str] = "labels"
     averaged: ClassVar[tuple[str, ...]] = ("discriminator",)
     command: ClassVar[str] = "classify"
     usage: ClassVar[str] = ""
@@ -169,6 +170,10 @@ class Classify(TaskDefaults):
         generator = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
         discriminator = NetworkSpec("Discriminator", (tuple(shape),), {"outputs": self.classes})
         return (generator if self.unsupervised else {}) | {"discriminator": discriminator}
+
+    def of_one_more_class(self) -> Classify:
+        """With an output more."""
+        return replace(self, classes=self.classes + 1, shares=None)
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """None: samples are no end here, and no logit alone says what is real."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -148,6 +148,10 @@ class Condition(Generate):
             "generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)), {"condition": self.length}),
             "discriminator": NetworkSpec("Discriminator", (options.pop("shape"),), options),
         }
+
+    def of_one_more_class(self) -> Condition:
+        """With a longer c."""
+        return replace(self, length=self.length + 1)
 
     @property
     def condition_kind(self) -> str | None:

@@ -45,6 +45,7 @@ class Impute(Fill):
     """
 
     draws: ClassVar[bool] = False
+    judged_by: ClassVar[str] = "cells"
     usage: ClassVar[str] = ""
     families: ClassVar[tuple[str, ...]] = ("rows",)
     kinds: ClassVar[tuple[str, ...]] = ("table",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -65,6 +65,7 @@ class Segment(Paired):
     larger: float = 1.0
     command: ClassVar[str] = "segment"
     worst: ClassVar[float] = 1.0
+    classes_first: ClassVar[bool] = True
     of_discriminator: ClassVar[tuple[str, ...]] = (*Paired.of_discriminator, "sure")
 
     def __post_init__(self) -> None:
@@ -119,6 +120,10 @@ class Segment(Paired):
         """The network of each player, for images x of that shape."""
         mapper = {"generator": NetworkSpec(self.generator_kind, (shape[0], self.classes))}
         return mapper | self.discriminator_spec(self.classes + shape[0] * self.sees_source, shape)
+
+    def of_one_more_class(self) -> Segment:
+        """With a map more."""
+        return replace(self, classes=self.classes + 1)
 
     def conversion(self, shape: Sequence[int]) -> Conversion:
         """Labels of the pixels of an image x."""

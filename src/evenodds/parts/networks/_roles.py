@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +21,8 @@ class Scores(nn.Module):
     """
 
     logit: nn.Linear
+    looks_beforehand: ClassVar[bool] = False
+    """Whether it has an `embedding`, a network that has learned from others and looks at items before a run."""
 
     def features(self, x: Tensor) -> Tensor:
         """(N, F): what the last linear layer sees of x (N, ...)."""

@@ -38,6 +38,8 @@ class Discriminator(Scores):
         BadInput: another shape, or the extra is missing.
     """
 
+    looks_beforehand = True
+
     def __init__(
         self, shape: Sequence[int], *, side: int | None = None, dropout: float = 0.0, outputs: int = 1
     ) -> None:

@@ -52,6 +52,7 @@ LONG = (*FASTER, "prior.size=64", "average_half_life=0.03")
 SMALLER = (*LONG, "batch=128", "learning_rate=0.002")
 WAYS: dict[str, list[str]] = {
     "recipe, float32": ["precision=float32"],
+    "recipe, float32, 225k": ["precision=float32", "images=225k"],
     "former recipe": ["precision=bfloat16", FORMER],
     "former recipe, float32": ["precision=float32", FORMER],
     "former recipe, average 0.03, 640k": ["precision=bfloat16", "average_half_life=0.03", "images=640k", FORMER],

@@ -3,9 +3,9 @@
 Each draw of a data set keeps so many labels of each class, as many of each; all other training items are shown without.
 The same recipe is played with what it learns from items without a label, with agreement alone, and with the labels
 alone; a logistic regression on the pixels or columns of the labelled items stands beside. Photographs of clothes are
-told apart by `classify` and `classify-photos`, beside a logistic regression on the same frozen features. Errors are of
-items that no arm has seen. A seed draws the labels and the weights. What the file of results holds already is not
-played again.
+told apart by `classify` and `classify-photos`, beside a logistic regression on the same frozen features; those of
+CIFAR-10, of 32 x 32 pixels, by the latter two. Errors are of items that no arm has seen. A seed draws the labels and
+the weights. What the file of results holds already is not played again.
 
     python benchmarks/classify.py
     python benchmarks/classify.py --data mnist --arms recipe --seeds 0
@@ -35,11 +35,13 @@ from common.stored import stored_results
 from evenodds.apply.classifying import probabilities
 from evenodds.data.labelled import draw_labels
 from evenodds.data.units import Units
+from evenodds.files.kept import caching
 from evenodds.files.write import write_json
 from evenodds.pretrained.embedding import Embedding
 from reference_classifier import read
 
 FILE = Path(__file__).parent / "results" / "classify.json"
+DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 SHOWN, TESTED = 10_000, 5_000
 """Images of MNIST and its like that are trained on, and judged by."""
 DATA = {
@@ -63,8 +65,12 @@ PHOTOS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "regression on features": None,
 }
 """The arms of photographs, each a recipe and what is set; the last learns from the features of `classify-photos`."""
-LABELS = {"clothes-5": 5, "clothes-20": 20}
+LABELS = {"clothes-5": 5, "clothes-20": 20, "cifar10-20": 20, "cifar10-100": 100}
 """Labels of each class of photographs."""
+OF_CIFAR = ("classify-photos", "photos, labels alone", "regression on features")
+"""The arms of CIFAR-10."""
+PHOTOS_SHOWN, PHOTOS_TESTED = 5_000, 2_000
+"""Images of CIFAR-10 that are trained on, and judged by."""
 IMAGES = {"classify": 64_000, "classify-table": 60_000}
 """Items that each run shows."""
 
@@ -110,15 +116,26 @@ def error(name: str, arm: str, seed: int) -> dict[str, Any]:
     return {"error": round(float((said != y_test).mean()), 4), "seconds": round(time.process_time() - begun)}
 
 
+Items = tuple[NDArray[Any], NDArray[Any]]
+
+
+def read_photos(archive_name: str, most: int | None = None) -> Items:
+    """(N, 3, H, W) uint8 and the class of each, in an order of their own; at most so many."""
+    with ZipFile(DATA_FOLDER / archive_name) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith((".jpg", ".jpeg")))
+        classes = np.unique([name.split("/")[-2] for name in names], return_inverse=True)[1]
+        order = np.random.default_rng(0).permutation(len(names))[:most]
+        x = [np.asarray(Image.open(BytesIO(archive.read(names[k]))).convert("RGB")) for k in order]
+    return np.stack(x).transpose(0, 3, 1, 2), classes[order]
+
+
 @cache
-def clothes() -> tuple[NDArray[Any], NDArray[Any]]:
-    """(N, 3, 128, 128) uint8 and the class of each, the first 1,000 to judge by."""
-    with ZipFile(Path(__file__).resolve().parents[2] / "shared" / "data" / "clothing-128.zip") as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        x = [np.asarray(Image.open(BytesIO(archive.read(name))).convert("RGB")) for name in names]
-    y = np.unique([name.split("/")[0] for name in names], return_inverse=True)[1]
-    order = np.random.default_rng(0).permutation(len(y))
-    return np.stack(x).transpose(0, 3, 1, 2)[order], y[order]
+def photos(name: str) -> tuple[Items, Items]:
+    """Those to train on, and those to judge by."""
+    if name.startswith("cifar10"):
+        return read_photos("cifar10-jpeg-train.zip", PHOTOS_SHOWN), read_photos("cifar10-jpeg-test.zip", PHOTOS_TESTED)
+    x, y = read_photos("clothing-128.zip")
+    return (x[1000:], y[1000:]), (x[:1000], y[:1000])
 
 
 class Looked:
@@ -141,11 +158,10 @@ class Looked:
 LOOKED = Looked()
 
 
-def error_of_photos(each: int, arm: str, seed: int) -> dict[str, Any]:
+def error_of_photos(name: str, arm: str, seed: int) -> dict[str, Any]:
     """The share of wrong answers, and the seconds of processor time with those of looking at images."""
-    x, y = clothes()
-    x_test, y_test, x, y = x[:1000], y[:1000], x[1000:], y[1000:]
-    few, arms = draw_labels(torch.from_numpy(y), each, seed).numpy(), PHOTOS[arm]
+    (x, y), (x_test, y_test) = photos(name)
+    few, arms = draw_labels(torch.from_numpy(y), LABELS[name], seed).numpy(), PHOTOS[arm]
     LOOKED.asked, looked, begun = 0, LOOKED.seconds, time.process_time()
     if arms is None:
         embedding, to_model = Embedding(128).eval(), Units((0.0,), (255.0,), "uint8").to_model
@@ -162,7 +178,8 @@ def error_of_photos(each: int, arm: str, seed: int) -> dict[str, Any]:
         labels = np.full(len(y), "", dtype="<U2")
         labels[few] = y[few].astype(str)
         common: dict[str, Any] = {"seed": seed, "threads": 1, "held_out": 0, "watch": "off", "precision": "float32"}
-        session = evenodds.fit({"x": x, "y": labels}, recipe, **common, **options)
+        with caching(False):  # what was seen is kept here alone
+            session = evenodds.fit({"x": x, "y": labels}, recipe, **common, **options)
         classes = np.array(session.card.classes, int)
         said = classes[probabilities(session, session.card.to_model(x_test)).argmax(1)]
     spent = time.process_time() - begun - (LOOKED.seconds - looked)
@@ -187,12 +204,12 @@ def main() -> None:
     setattr(Embedding, "forward", lambda embedding, x: LOOKED(embedding, x))  # noqa: B010
     for seed in arguments.seeds:
         for name in arguments.data:
-            for arm in (one for one in arguments.arms if one in (PHOTOS if name in LABELS else ARMS)):
+            theirs = OF_CIFAR if name.startswith("cifar10") else tuple(PHOTOS if name in LABELS else ARMS)
+            for arm in (one for one in arguments.arms if one in theirs):
                 stored = stored_results(arguments.out)
                 cells = stored.setdefault("cells", {}).setdefault(f"{name}, seed {seed}", {})
                 if arm not in cells:
-                    photos = name in LABELS
-                    cells[arm] = error_of_photos(LABELS[name], arm, seed) if photos else error(name, arm, seed)
+                    cells[arm] = (error_of_photos if name in LABELS else error)(name, arm, seed)
                     write_json(arguments.out, stored | {"torch": torch.__version__, "images": IMAGES})
                 print(name, seed, arm, cells[arm], flush=True)
 

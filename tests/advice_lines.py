@@ -80,6 +80,11 @@ LINES: dict[str, tuple[str, str]] = {
         "fill filling photos/1.png --mask mask.png -n 1 --again",
         "fill filling photos/1.png --mask mask.png -n 1",
     ),
+    "is searched for copies, which --metrics leaves out": (
+        "evaluate kinds.npz --against kinds.npz -n 20 --features pixels --metrics kernel --train kinds.npz",
+        "evaluate kinds.npz --against kinds.npz -n 20 --features pixels --metrics memorisation --train kinds.npz;"
+        "evaluate kinds.npz --against kinds.npz -n 20 --features pixels --metrics kernel",
+    ),
     "(--again makes them anew)": (
         "upscale enlarging photos out; upscale enlarging photos out",
         "upscale enlarging photos out --again",

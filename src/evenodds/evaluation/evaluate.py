@@ -181,7 +181,7 @@ def _assessed(
 ) -> tuple[Evaluation, Examination | None]:
     """`assess`, within what is allowed."""
     begun = time.perf_counter()
-    chosen(metrics)  # a wrong name is said before time is spent
+    extras = chosen(metrics)[1]  # a wrong name is said before time is spent
     say = step if step is not None else lambda what, done, total: None
     subject = opened(subject, opening.get("checkpoint", "last"), opening.get("device", "auto"))
     if isinstance(subject, Session) and subject.task.judged_by:
@@ -189,6 +189,10 @@ def _assessed(
         found = _of_answers(subject, _JUDGES[subject.task.judged_by], typed, say)
         return Evaluation({**found, "seconds": round(time.perf_counter() - begun, 2)}), None
     seed = 0 if seed is None else seed
+    if opening.get("train") is not None and not {"memorisation", "duality_gap"} & set(extras):
+        raise BadInput(
+            "--train is searched for copies, which --metrics leaves out; add memorisation, or leave --train out"
+        )
     material = gather(subject, against, seed=seed, reading=lambda done, total: say("reading", done, total), **opening)
     examination = examine(material, features, say)
     evaluation = evaluate_on(examination, metrics, seed, say)

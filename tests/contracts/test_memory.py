@@ -30,6 +30,7 @@ from evenodds.runs.memory import require_round, round_bound
 from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
+from evenodds.runs.values import Part
 from evenodds.tasks._playable import Playable
 from tests.stand_ins import data_for, frozen_features
 
@@ -107,6 +108,21 @@ def test_every_recipe_is_counted_and_fits_into_four_gibibytes(name: str, monkeyp
     with pytest.raises(BadInput, match=r"a round of training needs .* GiB .*, and this machine has .*; "):
         require_round(config, task, dataset.batch(FIRST), dict, torch.device("cpu"))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+EXTRAS = {"historical": 0.1, "orthogonal": 0.001, "clip": 0.1, "pseudo": 0.8, "top": 0.5, "pathlength": 1}
+
+
+def test_a_small_round_with_extras_is_not_played_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bound holds with them; one with an extra of one's own has none."""
+    style = {"task": "generate", "simultaneous": False, "generator": "style"}
+    config, dataset, task = prepared("digits", batch=32_768, **style, **EXTRAS)
+    lengths = (16, dataset.shape[0])
+    assert len(config.extras) == len(EXTRAS)
+    assert estimate(config, dataset, task).total < round_bound(config, lengths, 64) < np.inf
+    monkeypatch.setattr(memory, "_peak", None)
+    require_round(replace(config, batch=16), task, dataset.batch(FIRST), dict, torch.device("cpu"))
+    assert round_bound(replace(config, extras=(Part("own:Extra"),)), lengths, 64) == np.inf
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,12 @@ def nodes(tree: ast.AST) -> list[ast.AST]:
 
 @cache
 def trees() -> dict[str, ast.Module]:
-    """The modules of the package by path. Half a million objects are made that stay: no garbage is looked for then."""
+    """The modules of the package by path. Half a million objects are made that stay: no garbage is looked for then, and
+    none among them afterwards."""
     paths, looked_for = sorted(PACKAGE.rglob("*.py")), gc.isenabled()
     gc.disable()
     try:
         return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
     finally:
+        gc.freeze()
         gc.enable() if looked_for else None

@@ -1,5 +1,6 @@
 """A run that the memory does not hold is refused before any is asked for, and none that it holds is."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -184,10 +185,18 @@ class Small:
         monkeypatch.setattr(Gradient, "improve", improve)
 
 
+@pytest.fixture
+def frozen_objects() -> None:
+    """Garbage, which is looked for where memory runs out, is not looked for among the millions of objects of all tests:
+    that takes a second each time."""
+    gc.freeze()
+
+
 TINY: dict[str, Any] = {"images": 256, "batch": 32, "watch": "off", "device": "cpu", "simultaneous": False}
 
 
 @pytest.mark.parametrize("since", [0, 5])
+@pytest.mark.usefixtures("frozen_objects")
 def test_a_game_that_memory_does_not_hold_goes_on_in_smaller_micro_batches(
     since: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +212,7 @@ def test_a_game_that_memory_does_not_hold_goes_on_in_smaller_micro_batches(
     np.testing.assert_allclose(session.sample(16, seed=1), whole.sample(16, seed=1), rtol=close, atol=close)
 
 
+@pytest.mark.usefixtures("frozen_objects")
 def test_a_game_that_no_micro_batches_help_ends_with_what_to_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,33 @@ def _groups_of_flags_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collection, name, once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flags_once() -> Iterator[None]:
+    """Likewise which flags a command has: what is typed is put into copies of them, which have none of it yet."""
+    try:
+        app = import_module("cyclopts.core").App
+        found = app.assemble_argument_collection
+    except (ImportError, AttributeError):
+        yield
+        return
+    flags: dict[Any, Any] = {}
+
+    def once(self: Any, **options: Any) -> Any:
+        apps = tuple(id(one) for frame in self.app_stack.stack for one in frame)
+        key = self.default_command, apps, tuple(options.items())
+        if key not in flags:
+            flags[key] = found(self, **options)
+        copies = {id(flag): copy(flag) for flag in flags[key]}
+        for flag in copies.values():
+            flag.tokens = []
+            flag.children = type(flags[key])(copies[id(part)] for part in flag.children)
+        return type(flags[key])(copies.values())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, found.__name__, once)
         yield
 
 

@@ -27,11 +27,29 @@ def tool(name: str) -> ModuleType:
 
 
 @cache
+def nodes(tree: ast.AST) -> list[ast.AST]:
+    """All nodes of a tree but those that say only whether a name is read or written; several tests look at them."""
+    found, waiting = [], [tree]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                waiting += [one for one in value if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                waiting.append(value)
+    return found
+
+
+@cache
 def trees() -> dict[str, ast.Module]:
-    """The modules of the package by path. Half a million objects are made that stay: no garbage is looked for then."""
+    """The modules of the package by path. Half a million objects are made that stay: no garbage is looked for then, and
+    none among them afterwards."""
     paths, looked_for = sorted(PACKAGE.rglob("*.py")), gc.isenabled()
     gc.disable()
     try:
         return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
     finally:
+        gc.freeze()
         gc.enable() if looked_for else None

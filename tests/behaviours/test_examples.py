@@ -1,12 +1,22 @@
-"""The examples run as they stand, and do what they say."""
+"""The examples run as they stand, some for shorter, and do what they say."""
 
 import re
 import runpy
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def played(name: str, shorter: Mapping[str, str]) -> None:
+    """Plays an example with some of its lengths replaced, each of which it has; all else is as it stands."""
+    source = (EXAMPLES / f"{name}.py").read_text()
+    for length, other in shorter.items():
+        assert length in source
+        source = source.replace(length, other)
+    exec(compile(source, name, "exec"), {"__name__": name})
 
 
 def test_own_game(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,20 +29,24 @@ def test_own_game(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_conditional(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen of four seeds: from 89 to 94 %; by chance 10."""
     source = (EXAMPLES / "conditional.py").read_text()
     assert len([line for line in source.splitlines() if line.strip()]) <= 40
-    runpy.run_path(str(EXAMPLES / "conditional.py"))
-    assert int(re.findall(r"(\d+)% of 1,000 samples", capsys.readouterr().out)[0]) >= 95
+    played("conditional", {"images=26_000": "images=16_000"})
+    assert int(re.findall(r"(\d+)% of 1,000 samples", capsys.readouterr().out)[0]) >= 80
 
 
 def test_fill(capsys: pytest.CaptureFixture[str]) -> None:
-    """Seen: 0.78, 0.91, 0.70. The best mean beats the average; one draw has the error of the truth's own spread too."""
+    """Seen of five seeds: 0.78, from 0.91 to 0.96, from 0.68 to 0.73; as it stands 0.70.
+
+    The best mean beats the average; one draw has the error of the truth's own spread too.
+    """
     source = (EXAMPLES / "fill.py").read_text()
     assert len([line for line in source.splitlines() if line.strip()]) <= 40
-    runpy.run_path(str(EXAMPLES / "fill.py"))
+    played("fill", {"shown, 64": "shown, 32", "images=11_000": "images=6_000"})
     average, one, mean = map(float, re.findall(r": ([\d.]+)", capsys.readouterr().out))
     assert average == pytest.approx(0.78, abs=0.01)
-    assert 0.5 < mean < 0.73
+    assert 0.5 < mean < 0.76
     assert 1.1 * mean < one < 1.0
 
 
@@ -85,11 +99,11 @@ def test_estimators(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_augment(capsys: pytest.CaptureFixture[str]) -> None:
-    """Seen: macro-F1 0.887 of real images only, 0.886 with SMOTE, 0.844 with images of so short a training."""
+    """Seen: macro-F1 0.901 of real images only, 0.896 with SMOTE, 0.884 with images of so short a training."""
     pytest.importorskip("sklearn")
     source = (EXAMPLES / "augment.py").read_text()
     assert len([line for line in source.splitlines() if line.strip()]) <= 40
-    runpy.run_path(str(EXAMPLES / "augment.py"))
+    played("augment", {"seeds=3": "seeds=2"})
     said = capsys.readouterr().out
     assert said.startswith(("CANNOT TELL", "NO EFFECT", "HURTS"))
     rows = re.findall(r"^(real images only|SMOTE|GAN images) +([\d.]+)", said, re.M)
@@ -100,8 +114,8 @@ def test_augment(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_upscale(capsys: pytest.CaptureFixture[str]) -> None:
-    """Seen: 13.4 dB bicubic, 14.8 by pixels, 14.9 half of each, 15.0 against a discriminator."""
-    runpy.run_path(str(EXAMPLES / "upscale.py"))
+    """Seen of four seeds: 13.4 dB bicubic, from 14.4 to 14.6 by each of the others; as it stands 14.8 to 15.0."""
+    played("upscale", {"images=10_000": "images=5_000"})
     bicubic, *learned = map(float, re.findall(r": ([\d.]+) dB", capsys.readouterr().out))
     assert bicubic == pytest.approx(13.4, abs=0.1)
     assert len(learned) == 3
@@ -109,19 +123,19 @@ def test_upscale(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_translate(capsys: pytest.CaptureFixture[str]) -> None:
-    """Seen: 26.4 to 27.1 dB, 16.4 to 17.4 dB."""
-    runpy.run_path(str(EXAMPLES / "translate.py"))
+    """Seen of four seeds: 26.4 to 27.0 dB, 16.4 to 17.0 dB; as it stands to 27.1 and 17.4."""
+    played("translate", {"images=10_000": "images=6_000"})
     found = re.findall(r"([\d.]+) dB as it is, ([\d.]+) dB", capsys.readouterr().out)
     assert len(found) == 2
     assert all(float(after) > float(before) + 0.3 for before, after in found)
 
 
 def test_segment(capsys: pytest.CaptureFixture[str]) -> None:
-    """Seen: 97, 39 and 42 %."""
-    runpy.run_path(str(EXAMPLES / "segment.py"))
+    """Seen of four seeds: 96, from 30 and from 34 %; as it stands 97, 39 and 42. Of one label alone they are 0."""
+    played("segment", {"images=2_000": "images=1_400"})
     ground, disc, box = map(int, re.findall(r"(\d+)%", capsys.readouterr().out))
     assert ground > 90
-    assert min(disc, box) > 35
+    assert min(disc, box) > 22
 
 
 def test_the_public_names_are_what_they_say() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.tools import trees
+from tests.tools import nodes, trees
 
 READER = ("files/read.py",)
 ALLOWED: Mapping[str, tuple[str, ...]] = {
@@ -135,7 +135,7 @@ BUILTIN = frozenset(dir(builtins))
 def imported(tree: ast.Module) -> dict[str, str]:
     """What each imported name of a module stands for, e.g. {"np": "numpy", "loads": "json.loads"}."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             for one in node.names:
                 top = one.name.partition(".")[0]
@@ -164,7 +164,7 @@ def uses(tree: ast.Module) -> set[str]:
     """The full dotted name of what a module imports, and of what it uses of it; and the names of builtins in it."""
     names = imported(tree)
     written = set(names.values())
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             written |= {one.name for one in node.names}
         if type(node) in (ast.Name, ast.Attribute) and type(node.ctx) is ast.Load:
@@ -202,7 +202,7 @@ def test_arrays_and_weights_are_loaded_without_pickles() -> None:
     refused = {("allow_pickle", True), ("weights_only", False), ("shell", True)}
     for module, tree in trees().items():
         names = imported(tree)
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for call in (node for node in nodes(tree) if isinstance(node, ast.Call)):
             name = full(dotted(call.func), names)
             flags = {(w.arg, w.value.value) for w in call.keywords if isinstance(w.value, ast.Constant) and w.arg}
             assert name not in needed or needed[name] in flags, f"{module}: {ast.unparse(call)}"

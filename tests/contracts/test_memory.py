@@ -1,5 +1,6 @@
 """A run that the memory does not hold is refused before any is asked for, and none that it holds is."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -30,6 +31,7 @@ from evenodds.runs.memory import require_round, round_bound
 from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
+from evenodds.runs.values import Part
 from evenodds.tasks._playable import Playable
 from tests.stand_ins import data_for, frozen_features
 
@@ -109,6 +111,21 @@ def test_every_recipe_is_counted_and_fits_into_four_gibibytes(name: str, monkeyp
     assert torch.equal(torch.get_rng_state(), state)
 
 
+EXTRAS = {"historical": 0.1, "orthogonal": 0.001, "clip": 0.1, "pseudo": 0.8, "top": 0.5, "pathlength": 1}
+
+
+def test_a_small_round_with_extras_is_not_played_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bound holds with them; one with an extra of one's own has none."""
+    style = {"task": "generate", "simultaneous": False, "generator": "style"}
+    config, dataset, task = prepared("digits", batch=32_768, **style, **EXTRAS)
+    lengths = (16, dataset.shape[0])
+    assert len(config.extras) == len(EXTRAS)
+    assert estimate(config, dataset, task).total < round_bound(config, lengths, 64) < np.inf
+    monkeypatch.setattr(memory, "_peak", None)
+    require_round(replace(config, batch=16), task, dataset.batch(FIRST), dict, torch.device("cpu"))
+    assert round_bound(replace(config, extras=(Part("own:Extra"),)), lengths, 64) == np.inf
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -168,10 +185,18 @@ class Small:
         monkeypatch.setattr(Gradient, "improve", improve)
 
 
+@pytest.fixture
+def frozen_objects() -> None:
+    """Garbage, which is looked for where memory runs out, is not looked for among the millions of objects of all tests:
+    that takes a second each time."""
+    gc.freeze()
+
+
 TINY: dict[str, Any] = {"images": 256, "batch": 32, "watch": "off", "device": "cpu", "simultaneous": False}
 
 
 @pytest.mark.parametrize("since", [0, 5])
+@pytest.mark.usefixtures("frozen_objects")
 def test_a_game_that_memory_does_not_hold_goes_on_in_smaller_micro_batches(
     since: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +212,7 @@ def test_a_game_that_memory_does_not_hold_goes_on_in_smaller_micro_batches(
     np.testing.assert_allclose(session.sample(16, seed=1), whole.sample(16, seed=1), rtol=close, atol=close)
 
 
+@pytest.mark.usefixtures("frozen_objects")
 def test_a_game_that_no_micro_batches_help_ends_with_what_to_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

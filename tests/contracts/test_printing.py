@@ -3,7 +3,7 @@
 import ast
 from functools import cache
 
-from tests.tools import trees
+from tests.tools import nodes, trees
 
 PRINTS = "files/terminal.py"
 NO_TEXT = ("Image.open", "os.open", "file.open", "archive.open", "av.open")
@@ -12,7 +12,7 @@ NO_TEXT = ("Image.open", "os.open", "file.open", "archive.open", "av.open")
 @cache
 def calls() -> dict[str, list[ast.Call]]:
     """The calls of every module."""
-    return {path: [node for node in ast.walk(tree) if isinstance(node, ast.Call)] for path, tree in trees().items()}
+    return {path: [node for node in nodes(tree) if isinstance(node, ast.Call)] for path, tree in trees().items()}
 
 
 def test_only_one_module_prints() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ RING = {"images": IMAGES, "batch": 128, "device": "cpu", "save_share": 0.5, "wat
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which two processes leave what they have played."""
+    """The folder in which two processes leave what they have played. What both import is imported once, before."""
+    for name in ("torch._dynamo", "tests.fully_sharded"):
+        import_module(name)
     folder = tmp_path_factory.mktemp("two")
     photos(folder / "photos")
     with socket.socket() as free:

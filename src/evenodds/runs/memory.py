@@ -63,6 +63,8 @@ PER_UNIT = 400
 """Bytes that their round surely does not need for each pixel of a batch and unit of their width."""
 USUAL_WIDTH = 64
 """At least that of all networks of images where a configuration gives none."""
+WITH_EXTRAS = 2
+"""So many times that a round surely does not need which has extras of the package's own."""
 
 
 UNRELATED: dict[str, Any] = {
@@ -123,10 +125,12 @@ def round_bound(config: Config, lengths: Sequence[int], pixels: int) -> float:
     parts = (config.generator, config.discriminator)
     depth = max([1, *(part.options[name] for part in parts for name in DEPTHS if _whole(part.options.get(name)))])
     longest = max([*lengths, *(n for part in parts for value in part.options.values() for n in _numbers(value))])
-    if longest > SMALL_LENGTH or depth > SMALL_DEPTH or config.extras or any(":" in part.name for part in parts):
+    own = any(":" in part.name for part in (*parts, *config.extras))
+    if longest > SMALL_LENGTH or depth > SMALL_DEPTH or own:
         return inf
     width = max(part.options.get("width", USUAL_WIDTH) for part in parts)
-    return float(SMALL_WEIGHTS + PER_UNIT * config.batch * pixels * width * max(1, depth / 4))
+    plain = float(SMALL_WEIGHTS + PER_UNIT * config.batch * pixels * width * max(1, depth / 4))
+    return plain * WITH_EXTRAS if config.extras else plain
 
 
 def _numbers(value: Any) -> list[int]:

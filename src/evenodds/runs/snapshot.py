@@ -17,6 +17,9 @@ from evenodds.show import pictures
 
 __all__ = ["compared", "write_snapshot"]
 
+LEAST, MOST = 256, 2048
+"""Samples that are drawn at a time: the thousands of points of a toy take half as long in larger portions."""
+
 
 def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -> None:
     """Writes samples/<images>.png, of always the same z or the same held-out items, so that checkpoints compare.
@@ -32,7 +35,8 @@ def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -
         items = held_out_index[evenly(len(held_out_index), task.snapshot_items)]
         pictures.write(path, compared(session, dataset.batch(items)))
     elif session.draws:
-        numbers = session.numbers(session.card.pictured, seed=session.config.seed)
+        pictured = session.card.pictured
+        numbers = session.numbers(pictured, session.config.seed, batch=max(LEAST, min(MOST, pictured)))
         pictures.write(path, sample_picture(session.card, numbers))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ NUMBERS = {"cpu": 2**14}
 """Of the images of a pass: a CPU gains nothing by more, and one who asks alone waits for the whole of a pass."""
 ON_DEVICE = 2**20
 """The same of other devices."""
+KEPT = 2**25
+"""Numbers of z that are kept at most, four bytes each."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Offers:
         encoder: of the run, where it has one.
         network: of a run that makes images of images.
         back: the network of its way back, where it learned both.
+        kept: the last draws of z for rows, which most requests ask for again.
     """
 
     session: Session
@@ -61,6 +64,7 @@ class Offers:
     encoder: nn.Module | None = None
     network: Network | None = None
     back: Network | None = None
+    kept: dict[tuple[int, range], torch.Tensor] = field(default_factory=dict, compare=False)
 
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
@@ -143,7 +147,18 @@ class Offers:
             made = ask(self.filling_rows(request["z"].shape[1]), {name: one.numpy() for name, one in request.items()})
             return {name: torch.from_numpy(value) for name, value in made.items()}
 
-        return replace(imputer_of(self.session), ask=answer)
+        imputer = imputer_of(self.session)
+
+        def pools(seed: int, numbers: range) -> torch.Tensor:
+            kept = self.kept.get((seed, numbers))
+            if kept is None:
+                kept = imputer.drawn(seed, numbers)
+                self.kept.clear()
+                if kept.numel() <= KEPT:
+                    self.kept[seed, numbers] = kept
+            return kept
+
+        return replace(imputer, ask=answer, pools=pools)
 
     def require_back(self) -> None:
         """BadInput where there is no way back, or where it is all there is."""

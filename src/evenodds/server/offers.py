@@ -40,6 +40,8 @@ NUMBERS = {"cpu": 2**14}
 """Of the images of a pass: a CPU gains nothing by more, and one who asks alone waits for the whole of a pass."""
 ON_DEVICE = 2**20
 """The same of other devices."""
+FILLED = 16
+"""Rows of a table that are filled in a pass, where they are not wide."""
 KEPT = 2**25
 """Numbers of z that are kept at most, four bytes each."""
 
@@ -134,7 +136,9 @@ class Offers:
             answer = self.session.reply({name: torch.from_numpy(value) for name, value in rows.items()})
             return {name: answer[name].numpy() for name in ("x", "shares") if name in answer}
 
-        return Kind(("fill", draws), compute, self.size((draws, *self.session.card.shape)))
+        shape = (draws, *self.session.card.shape)
+        few = self.rows is None and math.prod(shape) <= NUMBERS["cpu"]  # a look-up gains by more than one image does
+        return Kind(("fill", draws), compute, max(FILLED, self.size(shape)) if few else self.size(shape))
 
     def imputer(self, ask: Callable[[Kind, Rows], Rows]) -> Imputer:
         """What fills rows of a run that learned to fill tables, each of which is a row of a pass.

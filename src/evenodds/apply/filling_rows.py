@@ -71,12 +71,12 @@ def fill_rows(
         >>> import evenodds, numpy, pandas
         >>> from evenodds.apply.filling_rows import fill_rows
         >>> age = numpy.arange(20, 80)
-        >>> frame = pandas.DataFrame({"age": age * 1.0, "city": ["Bonn", "Rome"] * 30})
+        >>> frame = pandas.DataFrame({"age": age * 0.5, "city": ["Bonn", "Rome"] * 30})
         >>> small = {"generator__width": 8, "discriminator__width": 8, "images": 256, "watch": "off"}
         >>> session = evenodds.fit(frame, "fill-table", **small)
-        >>> made = fill_rows(session, [{"age": 41, "city": None}, {"age": None, "city": "Rome"}], n=3)
+        >>> made = fill_rows(session, [{"age": 20.5, "city": None}, {"age": None, "city": "Rome"}], n=3)
         >>> len(made.fillings), made.fillings[0][0]["age"], made.fillings[0][0]["city"] in ("Bonn", "Rome")
-        (3, 41, True)
+        (3, 20.5, True)
     """
     imputer = imputer_of(session) if imputer is None else imputer
     how, columns = strategy_of(strategy, n), session.card.units.columns

@@ -90,12 +90,14 @@ class Imputer:
 
     Args:
         ask: answers requests, see `evenodds.tasks.impute.Impute.answer`, in place of the generator here.
+        pools: (seed, numbers of fillings) -> what `drawn` gives of them, where it is kept; None: it is drawn each time.
     """
 
     columns: Columns
     task: Impute
     generator: nn.Module
     ask: Callable[[Batch], Batch] | None = None
+    pools: Callable[[int, range], Tensor] | None = None
 
     def impute(self, x: ArrayLike, draws: int = 1, seed: int = 0) -> Table:
         """Several fillings of a table: of the one that was fitted, or of others with its columns.
@@ -148,16 +150,20 @@ class Imputer:
     def _drawn(self, table: Table, draws: int, seed: int, batch: int) -> tuple[Table, Table]:
         """As `_draws`, at once."""
         common, places, size = self.columns.to_common(table), _places(table), self.task.prior.size
-        rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in range(draws)]
         parts, sums = [], np.zeros((len(table), choices_in(self.columns.blocks)))
         at_once = max(1, ROOM // (POOL * size))
         for k in range(0, draws, at_once):
-            pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs[k : k + at_once]], 1)
+            pools = (self.pools or self.drawn)(seed, range(k, min(draws, k + at_once)))
             rows = zip(torch.split(common, batch), torch.split(places, batch), strict=True)
             made = [self._fill(x, pools[at]) for x, at in rows]
             parts.append(np.concatenate([values for values, _ in made], 1))
             sums += pools.shape[1] * np.concatenate([shares for _, shares in made])
         return np.concatenate(parts), self.columns.likeliest(sums / draws) if self.columns.words else sums
+
+    def drawn(self, seed: int, numbers: range) -> Tensor:
+        """(POOL, K, latent): draws of z for some fillings, each the same whichever others there are."""
+        rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in numbers]
+        return torch.stack([self.task.prior(POOL, rng) for rng in rngs], 1)
 
     def _fill(self, x: Tensor, z: Tensor) -> tuple[Table, Table]:
         """(n, E), (n, K, latent) -> (K, n, D) in the columns' own units, and (n, C) the probabilities of words."""

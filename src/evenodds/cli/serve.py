@@ -30,9 +30,9 @@ class Limits:
     queue
         Requests that wait at most; those beyond are refused at once, with status 429.
     most_samples
-        Of one request: samples, fillings, images or rows to encode or classify.
+        Of one request: samples, fillings, images or rows to encode or classify; rows to fill times their fillings.
     most_mib
-        Of one request with an image.
+        Of one request with an image or rows.
     most_megapixels
         Of an image, before and after.
     seconds

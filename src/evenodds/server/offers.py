@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ NUMBERS = {"cpu": 2**14}
 """Of the images of a pass: a CPU gains nothing by more, and one who asks alone waits for the whole of a pass."""
 ON_DEVICE = 2**20
 """The same of other devices."""
+FILLED = 16
+"""Rows of a table that are filled in a pass, where they are not wide."""
+KEPT = 2**25
+"""Numbers of z that are kept at most, four bytes each."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Offers:
         encoder: of the run, where it has one.
         network: of a run that makes images of images.
         back: the network of its way back, where it learned both.
+        kept: the last draws of z for rows, which most requests ask for again.
     """
 
     session: Session
@@ -61,6 +66,7 @@ class Offers:
     encoder: nn.Module | None = None
     network: Network | None = None
     back: Network | None = None
+    kept: dict[tuple[int, range], torch.Tensor] = field(default_factory=dict, compare=False)
 
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
@@ -130,7 +136,9 @@ class Offers:
             answer = self.session.reply({name: torch.from_numpy(value) for name, value in rows.items()})
             return {name: answer[name].numpy() for name in ("x", "shares") if name in answer}
 
-        return Kind(("fill", draws), compute, self.size((draws, *self.session.card.shape)))
+        shape = (draws, *self.session.card.shape)
+        few = self.rows is None and math.prod(shape) <= NUMBERS["cpu"]  # a look-up gains by more than one image does
+        return Kind(("fill", draws), compute, max(FILLED, self.size(shape)) if few else self.size(shape))
 
     def imputer(self, ask: Callable[[Kind, Rows], Rows]) -> Imputer:
         """What fills rows of a run that learned to fill tables, each of which is a row of a pass.
@@ -143,7 +151,18 @@ class Offers:
             made = ask(self.filling_rows(request["z"].shape[1]), {name: one.numpy() for name, one in request.items()})
             return {name: torch.from_numpy(value) for name, value in made.items()}
 
-        return replace(imputer_of(self.session), ask=answer)
+        imputer = imputer_of(self.session)
+
+        def pools(seed: int, numbers: range) -> torch.Tensor:
+            kept = self.kept.get((seed, numbers))
+            if kept is None:
+                kept = imputer.drawn(seed, numbers)
+                self.kept.clear()
+                if kept.numel() <= KEPT:
+                    self.kept[seed, numbers] = kept
+            return kept
+
+        return replace(imputer, ask=answer, pools=pools)
 
     def require_back(self) -> None:
         """BadInput where there is no way back, or where it is all there is."""

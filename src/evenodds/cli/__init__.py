@@ -78,8 +78,16 @@ def _status(arguments: list[str] | None) -> int:
     except Exception as error:
         if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
             return _fail("out of memory; use a smaller batch or network", 1)
-        return _fail(f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
+        return _fail(f"{_place(error)}{type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
     return status if isinstance(status, int) else 0
+
+
+def _place(error: Exception) -> str:
+    """Where an error that nobody expected comes from: a line of the user's own module, where there is one."""
+    from evenodds.runs.allowed import line_of_own
+
+    line = line_of_own(error)
+    return f"{line}: " if line else "unexpected "
 
 
 def _misread(error: CycloptsError) -> str:

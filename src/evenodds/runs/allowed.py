@@ -12,15 +12,17 @@ import inspect
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 
-__all__ = ["NotAllowed", "allowed", "allowing", "imported", "is_external", "modules_in", "require"]
+__all__ = ["NotAllowed", "allowed", "allowing", "imported", "is_external", "line_of_own", "modules_in", "require"]
 
 _TYPED: ContextVar[frozenset[str]] = ContextVar("modules that were allowed in this call", default=frozenset())
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -103,10 +105,17 @@ def imported(what: str, name: str) -> Any:
         raise BadInput(f"a {what} of one's own is named as my_module:Name, got {name[:80]!r}")
     require(what, name)
     module = next(one for one in allowed() if one == match[1])  # the name as the user typed it
+    _IMPORTED.add(module.partition(".")[0])
     try:
-        value = getattr(import_module(module), match[3])
+        home_of_it = import_module(module)
     except Exception as error:
-        raise BadInput(f"{what} '{name}' cannot be imported: {error}; {_hint()}") from error
+        line = line_of_own(error)
+        why = f"{line}: {type(error).__name__}: {error}" if line else f"{error}; {_hint(module)}"
+        raise BadInput(f"{what} '{name}' cannot be imported: {why}") from error
+    if not hasattr(home_of_it, match[3]):
+        public = [one for one, value in vars(home_of_it).items() if callable(value) and not one.startswith("_")]
+        raise unknown(f"member of {module}", match[3], public)
+    value = getattr(home_of_it, match[3])
     home = getattr(value, "__module__", None)
     if not inspect.isclass(value) and not inspect.isfunction(value):
         raise BadInput(f"{what} '{name}' must be a class or a function, got a {type(value).__name__}")
@@ -115,5 +124,24 @@ def imported(what: str, name: str) -> Any:
     return value
 
 
-def _hint() -> str:
+def _hint(module: str) -> str:
+    """What to do where a module is not found."""
+    package, _, ending = module.rpartition(".")
+    if ending == "py" and package:
+        return f"leave .py out: {package}:Name names what is in {module}"
     return "is its folder on PYTHONPATH?" if os.getcwd() not in sys.path else "is it in this folder, or on PYTHONPATH?"
+
+
+_IMPORTED: set[str] = set()
+"""The modules of one's own that this process has imported, or their topmost packages."""
+
+
+def line_of_own(error: BaseException) -> str:
+    """The innermost line of imported code of one's own from which an error came: "my_parts.py, line 12, in my_loss".
+
+    Empty where no such line was at work.
+    """
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _IMPORTED:
+            return f"{Path(frame.f_code.co_filename).name}, line {line}, in {frame.f_code.co_name}"
+    return ""

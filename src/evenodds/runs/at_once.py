@@ -41,7 +41,7 @@ def _hindrance(config: Config, dataset: Dataset) -> str:
     discriminator = run.task.unconditional(run.game.players, dataset.shape, c).get("discriminator")
     if discriminator is None:
         return f"loss '{config.loss.name}' does not say which items are real"
-    items = run.engine.send(dataset.batch(torch.arange(2) % len(dataset)))["x"]
+    items = run.engine.send(dataset.batch(torch.arange(4) % len(dataset)))["x"]
     alone = scores_items_alone(discriminator, items)
     return "" if alone else "the discriminator does not score each item for itself, by one logit"
 
@@ -51,8 +51,8 @@ def scores_items_alone(discriminator: nn.Module, x: Tensor) -> bool:
     """Whether the score of an item is one logit, and the same whatever is beside it.
 
     Args:
-        x: (2, ...) items; the first is scored alone and beside the second.
+        x: (4, ...) items; the first two, as many as batch norm needs, are scored by themselves and beside the others.
     """
     with torch.random.fork_rng():
-        alone, beside = discriminator(x[:1]), discriminator(x)
-    return alone.shape == (1,) and torch.allclose(beside[:1], alone, rtol=1e-3, atol=1e-4)
+        alone, beside = discriminator(x[:2]), discriminator(x)
+    return alone.shape == (2,) and torch.allclose(beside[:2], alone, rtol=1e-3, atol=1e-4)

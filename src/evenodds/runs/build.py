@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import nn
 
 from evenodds.errors import BadInput, unknown
+from evenodds.files.misfit import shortened
 from evenodds.game import processes
 from evenodds.game.engine import Distributed, Local, pick_device, reseed
 from evenodds.game.learners import Gradient
@@ -19,7 +21,7 @@ from evenodds.game.optimizers import eager
 from evenodds.game.schedule import Schedule
 from evenodds.game.seeds import mix
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
-from evenodds.runs.build_contest import build_contest, build_degradation, build_masks, require_sizes
+from evenodds.runs.build_contest import bound, build_contest, build_degradation, build_masks, require_sizes
 from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, canonical, find, make, network
@@ -97,10 +99,13 @@ def build_players(
             options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):
                 maker = partial(maker, row_blocks=blocks)
+            _require_taken(what, maker, config.task.name, spec.options)
             require_options(what, maker, options, len(arguments))
             require_memory(what, maker, options, arguments)
             reseed(torch.get_default_device(), mix(config.seed, -1, number))
             player = make(what, maker, options, *arguments)
+            if not isinstance(player, nn.Module):
+                raise BadInput(f"{what} must inherit from torch.nn.Module, got {type(player).__name__}")
             _require_learning(task, config, player)
             players[name] = ChoosingGenerator(player, blocks) if draws else player
         wrapped = getattr(task.prior, "wrapped", None)
@@ -110,6 +115,16 @@ def build_players(
     for extra in build_extras(config):
         players |= extra.players(task)
     return players | stateful_parts(task)
+
+
+def _require_taken(what: str, maker: Callable[..., Any], task: str, given: Mapping[str, Any]) -> None:
+    """BadInput where a network does not take what the task gives it."""
+    for name, value in given.items():
+        if name not in accepts(maker):
+            raise BadInput(
+                f"task '{task}' gives {what} {name}={shortened(value)}, which it does not take; docs/own-parts.md says "
+                f"what `{name}` is" + ("; without conditions it is task=generate" if name == "condition" else "")
+            )
 
 
 def require_free_options(config: Config, task: Playable, shape: Sequence[int]) -> None:
@@ -223,10 +238,10 @@ def build_learner(
 
 def build_decay(config: Config) -> Any:
     """The factor on the learning rates, by progress."""
-    maker = find("schedules", config.decay.name)
-    return (
-        maker if config.decay.name == "constant" else make(f"decay '{config.decay.name}'", maker, config.decay.options)
-    )
+    maker, what = find("schedules", config.decay.name), f"decay '{config.decay.name}'"
+    if next(iter(signature(maker).parameters), "") == "progress":  # it is the factor itself, and makes none
+        return bound(what, maker, config.decay.options, ("progress",))
+    return make(what, maker, config.decay.options)
 
 
 def build_engine(config: Config) -> Local:

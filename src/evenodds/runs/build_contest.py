@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from torch import Tensor
@@ -17,9 +18,13 @@ from evenodds.runs.config import Config
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, describe, find, make
 from evenodds.runs.options import require_options
-from evenodds.tasks.contest import Adversarial, Contest, Penalty
+from evenodds.runs.own_parts import require_own_penalty
+from evenodds.tasks.contest import Adversarial, Contest, Penalty, draws_of
 
-__all__ = ["build_contest", "build_degradation", "build_masks", "build_view", "require_sizes"]
+__all__ = ["bound", "build_contest", "build_degradation", "build_masks", "build_view", "require_sizes"]
+
+GIVEN = frozenset({"view"})
+"""Arguments by name that a run gives."""
 
 LARGEST = 1e6
 """Size of a number among the options of a task, a loss or a penalty: weights, powers, ends."""
@@ -58,7 +63,7 @@ def build_loss(config: Config) -> Adversarial:
     """The loss as a function of (real, fake) logits."""
     maker, what = find("losses", config.loss.name), f"loss '{config.loss.name}'"
     require_sizes(what, config.loss.options)
-    made = make if isinstance(maker, type) else partial(_bound, fixed=2)
+    made = make if isinstance(maker, type) else partial(bound, names=("real", "fake"))
     loss: Adversarial = made(what, maker, config.loss.options)
     return loss
 
@@ -72,11 +77,13 @@ def build_penalty(config: Config) -> Penalty | None:
     require_sizes(what, config.penalty.options)
     if isinstance(maker, type):
         penalty: Penalty = make(what, maker, config.penalty.options)
-        return penalty
-    bound: Penalty = _bound(what, maker, config.penalty.options, 3)
+    else:
+        draws = draws_of(maker)
+        penalty = bound(what, maker, config.penalty.options, ("score", "real", "fake"), draws)
     if "view" in accepts(maker):
-        return partial(bound, view=_mirrored_and_moved)
-    return bound
+        return partial(penalty, view=_mirrored_and_moved)
+    require_own_penalty(config.penalty.name, penalty)
+    return penalty
 
 
 def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
@@ -91,7 +98,7 @@ def build_view(config: Config) -> View | None:
     if "auto" in config.views:
         raise BadInput("views=auto are chosen when a run starts; name them to build a game by hand")
     chance = find("chances", config.view_chance.name)  # an unknown name is an error with or without views
-    members = [find("views", name) for name in config.views]
+    members = [bound(f"view '{name}'", find("views", name), {}, ("x", "uniform")) for name in config.views]
     if not members:
         if config.view_chance.name != "always":
             raise BadInput(f"view_chance={config.view_chance.name} needs views; name some, or set view_chance=always")
@@ -143,7 +150,17 @@ def require_sizes(what: str, options: Mapping[str, Any]) -> None:
             raise BadInput(f"option '{name}' of {what} must lie within {-LARGEST:g} and {LARGEST:g}, got {value:g}")
 
 
-def _bound(what: str, function: Any, options: Mapping[str, Any], fixed: int) -> Any:
-    """The function with its options fixed."""
-    require_options(what, function, options, fixed)
+def bound(what: str, function: Any, options: Mapping[str, Any], names: Sequence[str], draws: Sequence[str] = ()) -> Any:
+    """The function with its options fixed.
+
+    Args:
+        what: names it in messages.
+        names: of the arguments that it is called with.
+        draws: of random numbers that it gets beside them, by name.
+    """
+    require_options(what, function, options, len(names))
+    try:
+        signature(function).bind(*names, **options, **dict.fromkeys((*draws, *GIVEN.intersection(accepts(function)))))
+    except TypeError as error:
+        raise BadInput(f"{what} is called as ({', '.join([*names, *draws, *options])}): {error}") from error
     return partial(function, **options) if options else function

@@ -23,7 +23,7 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
 
     Args:
         changes: by key, dotted for options, e.g. {"generator.width": 32, "loss": "hinge"}. A new name for a part
-            drops the options of the old one.
+            drops the options of the old one, and none of those that stand here, before or behind it.
 
     Raises:
         BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
@@ -31,9 +31,9 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
     """
     if {word.partition("=")[0].partition(".")[0] for word in config.accelerator} & {k.split(".")[0] for k in changes}:
         config = replace(config, accelerator=())  # its settings belong together
-    for key, value in changes.items():
+    for key in sorted(changes, key=lambda key: "." in key):  # names of parts, then their options
         with named(excerpt(key)):
-            config = _with_setting(config, key, value)
+            config = _with_setting(config, key, changes[key])
     for key in changes:
         name, _, option = key.partition(".")
         name = name if name in settings() else "extras"

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
-from evenodds.errors import BadInput, unknown
+from evenodds.errors import BadInput, excerpt, unknown
 from evenodds.files.read import as_type, parse_json
 from evenodds.runs.allowed import imported, is_external
 from evenodds.runs.moved import current
@@ -245,8 +245,19 @@ def find(kind: str, name: str) -> Any:
         return _with_colon(kind, name)
     member = _members(kind).get(canonical(kind, name) or "")  # an older torch lacks optimizers that are written down
     if member is None:
-        raise unknown(KINDS[kind][0], name, _members(kind))
+        raise _not_there(kind, name)
     return member
+
+
+def _not_there(kind: str, name: str) -> BadInput:
+    """The error for a name that nobody has; a file or a dotted name is told how code of one's own is named."""
+    module, dot, member = name.removesuffix(".py").rpartition("/")[2].rpartition(".")
+    if kind in ("recipes", "sources", "features") or not (name.endswith(".py") or dot):
+        return unknown(KINDS[kind][0], name, _members(kind))
+    own = f"{member}:Name" if name.endswith(".py") else f"{module}:{member}"
+    return BadInput(
+        f"no {KINDS[kind][0]} '{excerpt(name)}'; one of your own is named by module and member, as in {own}"
+    )
 
 
 def network(name: str, role: str) -> Any:
@@ -279,7 +290,15 @@ def _with_colon(kind: str, name: str) -> Any:
     value, what = imported(KINDS[kind][0], name), _NEEDED.get(kind, "")
     if what and inspect.isclass(value) and not hasattr(value, what):
         raise BadInput(f"{KINDS[kind][0]} '{name}' needs `{what}`, which the class lacks; see the classes of evenodds")
+    if kind == "optimizers" and not issubclass(value if inspect.isclass(value) else object, _optimizer()):
+        raise BadInput(f"optimizer '{name}' must be a class that inherits from torch.optim.Optimizer")
     return value
+
+
+def _optimizer() -> type:
+    from torch.optim import Optimizer
+
+    return Optimizer
 
 
 _NETWORKS = ("networks", "mappers", "fillers")

@@ -17,8 +17,9 @@ from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
 from evenodds.game.slices import average, items_of_all, means_of_all, own, parted, playing_now, whole
 from evenodds.game.wide import wide
+from evenodds.tasks._loss_check import require_loss
 
-__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "per_item"]
+__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "draws_of", "per_item"]
 
 Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(real, fake) logits (N,), or (N, P) of patches -> (discriminator, generator) cost of that shape, unreduced; distances
@@ -27,6 +28,16 @@ Cost = Callable[[Players, Batch], Costs]
 """What a move minimises."""
 Penalty = Callable[..., Tensor]
 """(score, real x, fake x, *, uniform or normal numbers that it names) -> (N,)."""
+
+
+DRAWS = ("uniform", "normal")
+"""Random numbers that a penalty may name: (N, 4) uniform, and normal ones of the shape of the items."""
+
+
+def draws_of(penalty: Penalty) -> tuple[str, ...]:
+    """The random numbers that a penalty names."""
+    named = signature(penalty).parameters
+    return tuple(name for name in DRAWS if name in named)
 
 
 @dataclass(frozen=True)
@@ -62,14 +73,14 @@ class Contest:
     draws: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        require_loss(self.loss)
         if self.every < 1:
             raise BadInput(f"a penalty is played every n >= 1 rounds, got {self.every}")
         if not self.weight >= 0:
             raise BadInput(f"the weight of a penalty is at least 0, got {self.weight}; 0 leaves it out")
         if not 0 < self.share <= 1:
             raise BadInput(f"a penalty is computed on a share of the batch in (0, 1], got {self.share}")
-        named = signature(self.penalty).parameters if self.penalty is not None else {}
-        object.__setattr__(self, "draws", tuple(name for name in ("uniform", "normal") if name in named))
+        object.__setattr__(self, "draws", () if self.penalty is None else draws_of(self.penalty))
 
     def discriminator_moves(self, penalised: Cost, plain: Cost, k: int = 1) -> list[Move]:
         """k moves of the discriminator by one of two costs: with the penalty in every n-th round, without in others."""

@@ -82,7 +82,6 @@ CASES = {
         "evaluate run --metrics kernel {}",
     ),
     "a run to look at": ("doctor --data photos", r"evenodds (doctor RUN --skip-data)", "{}"),
-    "one of two": ("train digits --budget 10m --images 5", r"drop one", ""),
     "a list": ("train nothing", r"(recipe)", "list {}s"),
     "no run": ("resume photos", r"runs are made by `evenodds (train)`", "{} --help"),
 }

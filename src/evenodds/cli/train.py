@@ -112,13 +112,15 @@ def train(
     require_allowed(config, recipe or str(from_))
     require_effect(config, typed)
     base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
-    seconds = as_seconds(budget)
+    seconds, most = as_seconds(budget), config.images if "images" in typed else None
     with company(), caching(cache, say):
         if restarted_run(out):
             return _gone_on(out or Path(), {}, None, quiet)
         with claimed(config.recipe, out, base=base) as folder:
-            length = {"budget": seconds, "most": config.images if "images" in typed else None}
-            return conclude(start(config, out=folder, **length, clock=clock, source=source, **_reports(quiet)))
+            session = start(
+                config, out=folder, budget=seconds, most=most, clock=clock, source=source, **_reports(quiet)
+            )
+            return conclude(session)
 
 
 @app.command

@@ -206,8 +206,9 @@ class Table:
         many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
         for k, (column, spelled) in enumerate(zip(self.columns, self.spelled(), strict=True)):
             rows = self.to_fill[:, k].nonzero()[0]
+            held = column if column.decimals == 0 else spelled  # 41.0 is a whole number
             for cells, filling in zip(many, fillings, strict=True):
-                for row, value in zip(rows.tolist(), column.held(filling[rows, k]).tolist(), strict=True):
+                for row, value in zip(rows.tolist(), held.held(filling[rows, k]).tolist(), strict=True):
                     cells[row, self.places[k]] = spelled.text(value)
         return self.written(many)
 

@@ -38,6 +38,10 @@ RUNS = {
 """Runs that are at work here, made when they are first named."""
 
 LINES: dict[str, tuple[str, str]] = {
+    "without conditions it is task=generate": (
+        f"train gray-28 --data kinds.npz --quiet --out new --set task=condition discriminator=own:Judge {SHORT}",
+        f"train gray-28 --data kinds.npz --quiet --out new --set task=generate discriminator=own:Judge {SHORT}",
+    ),
     # fragment of a message: (what is typed, what is typed in its place); ; parts commands, of which the last one counts
     "train with --set task=condition": (
         "augment plain --to new --per-class 2",

@@ -176,7 +176,8 @@ CASES = {
 def assembled(kind: str, base: str, settings: list[str]) -> str:
     """Why a run with these settings is not put together; empty where it is."""
     try:
-        config = with_settings(recipe(base), setting_values([*SMALL, *settings]))
+        small = with_settings(recipe(base), setting_values([*SMALL]))
+        config = with_settings(small, setting_values(settings))
         require_effect(config, setting_values(settings))
         config, _ = settle_task(config, data(kind))
         Run(settle(config, data(kind), None)[0], data(kind))

@@ -17,10 +17,11 @@ from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.runs.allowed import allowing
 from evenodds.runs.assembly import Run
 from evenodds.runs.at_once import scores_items_alone
-from evenodds.runs.build import build_decay, open_data
+from evenodds.runs.build import build_decay
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
+from evenodds.runs.reading import open_data
 from evenodds.tasks.contest import Contest
 
 OWN = """

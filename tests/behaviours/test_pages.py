@@ -25,6 +25,7 @@ from evenodds.apply import imputer
 from evenodds.estimators import training as estimator_training
 from evenodds.game import trainer
 from evenodds.runs import find, fit, run
+from evenodds.runs.extra_settings import is_extra
 from tests.tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,7 +216,7 @@ def test_settings_exist(page: Path) -> list[str]:
             if word.startswith("-"):
                 break
             key = word.partition("=")[0].partition(".")[0]
-            if "=" in word and not PLACEHOLDER.search(key) and key not in settings():
+            if "=" in word and not PLACEHOLDER.search(key) and not (key in settings() or is_extra(key)):
                 wrong.append(word)
     return wrong
 

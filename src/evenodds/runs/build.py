@@ -21,6 +21,7 @@ from evenodds.game.optimizers import eager
 from evenodds.game.schedule import Schedule
 from evenodds.game.seeds import mix
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
+from evenodds.runs.allowed import is_external
 from evenodds.runs.build_contest import bound, build_contest, build_degradation, build_masks, require_sizes
 from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.extras import build_extras
@@ -99,7 +100,8 @@ def build_players(
             options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):
                 maker = partial(maker, row_blocks=blocks)
-            _require_taken(what, maker, config.task.name, spec.options)
+            if spec.maker is None and is_external(part.name):
+                _require_taken(what, maker, config.task.name, spec.options)
             require_options(what, maker, options, len(arguments))
             require_memory(what, maker, options, arguments)
             reseed(torch.get_default_device(), mix(config.seed, -1, number))
@@ -123,7 +125,7 @@ def _require_taken(what: str, maker: Callable[..., Any], task: str, given: Mappi
         if name not in accepts(maker):
             raise BadInput(
                 f"task '{task}' gives {what} {name}={shortened(value)}, which it does not take; docs/own-parts.md says "
-                f"what `{name}` is" + ("; without conditions it is task=generate" if name == "condition" else "")
+                f"what `{name}` is" + ("; without conditions it is task=generate" if task == "condition" else "")
             )
 
 

@@ -69,15 +69,15 @@ class Config:
         kinds=("tasks",),
         words=(AUTO_TASK,),
     )
-    prior: Part = setting(Part("normal", {"size": 64}), "Distribution of z.", kinds=("priors",))
+    prior: Part = setting(Part("normal", {"size": 64}), "Distribution of z, or module:Class.", kinds=("priors",))
     generator: Part = setting(
         Part("dcgan"),
         "Network of the generator: family, or module:Class.",
         kinds=("networks", "mappers", "fillers"),
     )
-    discriminator: Part = setting(Part("dcgan"), "Network of the discriminator.", kinds=("networks",))
-    loss: Part = setting(Part("non_saturating"), "Adversarial loss.", kinds=("losses",))
-    penalty: Part | None = setting(None, "Penalty on the discriminator.", kinds=("penalties",))
+    discriminator: Part = setting(Part("dcgan"), "Network of the discriminator, likewise.", kinds=("networks",))
+    loss: Part = setting(Part("non_saturating"), "Adversarial loss, or module:function.", kinds=("losses",))
+    penalty: Part | None = setting(None, "Penalty on the discriminator, or module:function.", kinds=("penalties",))
     penalty_weight: float | None = setting(
         1.0,
         "Weight of the penalty; auto: found by short games on the data before the run.",
@@ -134,7 +134,9 @@ class Config:
         2e-4, "Of the generator, and of the discriminator unless it has one of its own.", least=0
     )
     discriminator_learning_rate: float | None = setting(None, "Of the discriminator.", least=0)
-    decay: Part = setting(Part("constant"), "How the learning rates change over the run.", kinds=("schedules",))
+    decay: Part = setting(
+        Part("constant"), "How the learning rates change over the run, or module:function.", kinds=("schedules",)
+    )
     batch: int = setting(64, "Images per batch, over all processes.", least=1, most=65_536)
     accelerator: tuple[str, ...] = setting(
         (),

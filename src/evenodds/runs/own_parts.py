@@ -136,5 +136,5 @@ def require_own_penalty(name: str, penalty: Penalty) -> None:
     if slope is None:
         raise BadInput(
             f"{what} has no slope in the discriminator's weights, so that nothing is learned by it; "
-            "torch.autograd.grad needs create_graph=True there"
+            "give create_graph to torch.autograd.grad"
         )

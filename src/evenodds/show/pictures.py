@@ -182,13 +182,10 @@ def film(path: Path, frames: Pixels, columns: int, place: Place = replaced) -> P
 
 
 def animation(path: Path, frames: Iterable[Pixels], milliseconds: int = 80, place: Place = replaced) -> Path:
-    """Writes (C, H, W) uint8 frames, enlarged to about 256 pixels, as a GIF that loops.
-
-    Their palettes keep the colours that are not used: to leave these out takes as long as all else, and saves little.
-    """
+    """Writes (C, H, W) uint8 frames, enlarged to about 256 pixels, as a GIF that loops."""
     first, *rest = [_frame(frame) for frame in frames]
     with place(path) as temporary:
-        first.save(temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0, optimize=False)
+        first.save(temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return path
 
 

@@ -33,8 +33,9 @@ Metrics = Annotated[
 Features = Annotated[
     str | None,
     Parameter(
-        help="pixels, random, classifier, pretrained, inception, clean or dino [default: classifier for labelled "
-        "images, pretrained for other photographs where it is installed, random for others]."
+        help="pixels, random, classifier, pretrained, inception, clean or dino, or my_module:Name of your own "
+        "[default: classifier for labelled images, pretrained for other photographs where it is installed, random for "
+        "others]."
     ),
 ]
 Most = Annotated[

@@ -24,6 +24,7 @@ from evenodds.evaluation.hidden_cells import judged
 from evenodds.evaluation.material import Material, gather, opened
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.outside import outside
+from evenodds.evaluation.own_features import FeaturesBy
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.evaluation.told_classes import judged_classes
 from evenodds.files.misfit import shortened
@@ -31,7 +32,7 @@ from evenodds.files.read import read_json
 from evenodds.files.text import quoted
 from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval
-from evenodds.runs.allowed import allowing
+from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.run_data import Reading
 from evenodds.runs.session import Session
 from evenodds.version import __version__
@@ -106,7 +107,7 @@ def evaluate(
     against: Any = None,
     *,
     metrics: Sequence[str] | None = None,
-    features: str | None = None,
+    features: FeaturesBy | None = None,
     data: Any = None,
     train: Any = None,
     n: int = 10_000,
@@ -125,7 +126,8 @@ def evaluate(
         metrics: names of scores, and memorisation, equilibrium, duality_gap, likelihood; None for the usual ones.
         features: pixels, random, classifier, pretrained, inception, clean or dino; None: classifier for labelled
             images, pretrained for other photographs where its weights are here, random for others, pixels (the values
-            themselves) for tables and toys.
+            themselves) for tables and toys. Or your own: a function, a module, or "my_module:Name" of one, that makes
+            (N, F) of x (N, C, H, W) or (N, D) in [-1, 1]; see docs/features.md.
         data: where the data of the run lie now; None for where they were. Only the same data are taken.
         train: what the samples' generator was trained on, to look for copies; known for runs.
         n: at most so many samples and items of the reference.
@@ -156,7 +158,7 @@ def assess(
     subject: Any,
     against: Any = None,
     metrics: Sequence[str] | None = None,
-    features: str | None = None,
+    features: FeaturesBy | None = None,
     seed: int | None = None,
     step: Step | None = None,
     **opening: Any,
@@ -166,7 +168,8 @@ def assess(
     A run that fills tables is judged by cells that are hidden, and one that tells classes apart by held-out labels:
     there is no examination of samples then.
     """
-    with allowing(subject.allow if isinstance(subject, Session) else ()):
+    named = modules_in(features) if isinstance(features, str) else set[str]()
+    with allowing(named.union(subject.allow if isinstance(subject, Session) else ())):
         return _assessed(subject, against, metrics, features, seed, step, opening)
 
 
@@ -174,7 +177,7 @@ def _assessed(
     subject: Any,
     against: Any,
     metrics: Sequence[str] | None,
-    features: str | None,
+    features: FeaturesBy | None,
     seed: int | None,
     step: Step | None,
     opening: Mapping[str, Any],

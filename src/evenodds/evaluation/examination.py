@@ -12,11 +12,13 @@ from torch import Tensor
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.material import Material
+from evenodds.evaluation.own_features import FeaturesBy, OwnFeatures
 from evenodds.metrics.features.classifier import trained
 from evenodds.metrics.features.extract import together
 from evenodds.metrics.intervals import Side
 from evenodds.metrics.neighbourhood import Neighbourhood
 from evenodds.pretrained import efficientnet_lite
+from evenodds.runs.allowed import is_external
 from evenodds.runs.find import find
 
 __all__ = ["Examination", "Step", "examine", "inside", "missing_extra", "photographic", "usual_features"]
@@ -40,7 +42,7 @@ class Examination:
     """(T, F) features of the training items, where they are known."""
 
 
-def examine(material: Material, features: str | None = None, step: Step = lambda *_: None) -> Examination:
+def examine(material: Material, features: FeaturesBy | None = None, step: Step = lambda *_: None) -> Examination:
     """Extracts the features of all sides."""
     name = features or usual_features(material.real)
     extractor = _extractor(name, material, step)
@@ -101,8 +103,12 @@ def _teachable(data: Dataset) -> bool:
     return data.y is not None and len(data.classes) > 1 and int((data.y >= 0).sum()) >= 10 * len(data.classes)
 
 
-def _extractor(name: str, material: Material, step: Step) -> Any:
+def _extractor(name: FeaturesBy, material: Material, step: Step) -> Any:
+    if not isinstance(name, str):
+        return OwnFeatures.of(name, material.real.shape)
     maker = find("features", name)
+    if is_external(name):
+        return OwnFeatures.of(maker, material.real.shape, name)
     if name != "classifier":
         return maker(material.real.shape)
     fitting = material.fitting

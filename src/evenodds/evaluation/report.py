@@ -11,6 +11,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
+from evenodds.evaluation.own_features import FeaturesBy
 from evenodds.files.lock import locked_beside
 from evenodds.files.outputs import owned, require_owned, unwritable
 from evenodds.files.read import read_json
@@ -35,7 +36,7 @@ def report(
     *,
     against: Any = None,
     metrics: Sequence[str] | None = None,
-    features: str | None = None,
+    features: FeaturesBy | None = None,
     data: Any = None,
     n: int = 10_000,
     seed: int | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from evenodds.runs.config import Config
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import Penalty, draws_of
 
-__all__ = ["require_own_networks", "require_own_penalty"]
+__all__ = ["called", "require_own_networks", "require_own_penalty"]
 
 
 def require_own_networks(config: Config, task: Playable, players: Mapping[str, nn.Module], x: Tensor) -> None:
@@ -41,7 +41,7 @@ def require_own_networks(config: Config, task: Playable, players: Mapping[str, n
         with torch.random.fork_rng(devices), torch.enable_grad():
             if name == "generator":
                 z = _noise(task, x.device)
-                _require_items(what, _called(what, plain[name], z), z, x)
+                _require_items(what, called(what, plain[name], z), z, x)
             else:
                 _require_logits(what, plain[name], x)
         with torch.no_grad():
@@ -55,7 +55,8 @@ def _noise(task: Playable, device: torch.device) -> Tensor:
     return torch.zeros(2, 0, device=device) if task.prior is None else task.prior(2, rng)
 
 
-def _called(what: str, player: nn.Module, given: Tensor) -> Any:
+def called(what: str, player: Callable[[Tensor], Any], given: Tensor) -> Any:
+    """What code of one's own answers; BadInput, with the line of it, where it fails or changes what it was given."""
     kept = given.clone()
     try:
         answer = player(given)
@@ -95,7 +96,7 @@ def _require_items(what: str, answer: Any, z: Tensor, x: Tensor) -> None:
 
 def _require_logits(what: str, discriminator: nn.Module, x: Tensor) -> None:
     expected = "(N,), a logit for each item"
-    logits = _require_tensor(what, _called(what, discriminator, x), expected, x.dtype)
+    logits = _require_tensor(what, called(what, discriminator, x), expected, x.dtype)
     if logits.dim() == 0 or len(logits) != len(x):
         came = f"{tuple(logits.shape)} for {len(x)} items"
         raise BadInput(f"{what} must turn items {_sized(x)} into {expected}, got {came}")

@@ -26,7 +26,7 @@ from evenodds.estimators import GAN, GANClassifier, GANOverSampler
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.trial.prepare import from_run
-from evenodds.runs.allowed import NotAllowed, allowed, allowing, modules_in
+from evenodds.runs.allowed import NotAllowed, allowed, allowing, modules_in, named
 from evenodds.runs.config import Config, settings
 from evenodds.runs.find import KINDS, find, network
 from evenodds.runs.moved import MOVED
@@ -371,6 +371,28 @@ def test_flags_allow_modules_and_the_working_folder_is_searched_last(
     (tmp_path / "mine.yaml").write_text("loss: planted:loss\n" + yaml.safe_dump({"data": "ring"}))
     assert main(["train", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "second")]) == 2
     assert not (tmp_path / "second").exists()
+
+
+def squares(real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return (real - 1) ** 2 + fake**2, (fake - 1) ** 2
+
+
+def test_a_function_is_written_down_by_its_name(tmp_path: Path) -> None:
+    session = evenodds.fit("ring", "ring", out=tmp_path / "run", loss=squares, **SMALL)
+    assert session.config.loss == Part(f"{__name__}:squares")
+    with pytest.raises(NotAllowed):
+        evenodds.load(tmp_path / "run")
+    assert evenodds.load(tmp_path / "run", allow=[__name__]).config.loss == session.config.loss
+    kept = {"betas": (0, 0.9), "views": [squares], "part": {"name": GAN}}
+    names = {"betas": (0, 0.9), "views": [f"{__name__}:squares"], "part": {"name": "evenodds.estimators.gan:GAN"}}
+    assert named("all", kept) == names
+
+
+@pytest.mark.parametrize("make", [lambda: lambda real, fake: (real, fake), lambda: type("Net", (), {})])
+def test_a_function_that_nobody_finds_by_its_name_is_refused(make: Callable[[], Any], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="loss is written down by its name, and no other process finds"):
+        evenodds.fit(np.zeros((9, 2), np.float32), "ring", out=tmp_path / "run", loss=make())
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_typed_names_modules() -> None:

@@ -22,7 +22,17 @@ from typing import Any
 
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["NotAllowed", "allowed", "allowing", "imported", "is_external", "line_of_own", "modules_in", "require"]
+__all__ = [
+    "NotAllowed",
+    "allowed",
+    "allowing",
+    "imported",
+    "is_external",
+    "line_of_own",
+    "modules_in",
+    "named",
+    "require",
+]
 
 _TYPED: ContextVar[frozenset[str]] = ContextVar("modules that were allowed in this call", default=frozenset())
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -57,6 +67,36 @@ def modules_in(typed: Any) -> set[str]:
     if isinstance(typed, list | tuple):
         return set().union(*map(modules_in, typed))
     return modules_in([typed.name, typed.options]) if hasattr(typed, "options") else set()
+
+
+def named(key: str, value: Any) -> Any:
+    """A setting as a run writes it down: classes and functions, also within lists and mappings, are named
+    `module:Name`.
+
+    Args:
+        key: of the setting, for the message.
+
+    Raises:
+        BadInput: no later process would find one by its name: a lambda, or what is defined within a function.
+
+    Example:
+        >>> from evenodds.parts.losses.adversarial import hinge
+        >>> from evenodds.runs.allowed import named
+        >>> named("loss", hinge)
+        'evenodds.parts.losses.adversarial:hinge'
+    """
+    if isinstance(value, Mapping):
+        return {name: named(key, one) for name, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(named(key, one) for one in value)
+    if not inspect.isclass(value) and not inspect.isfunction(value):
+        return value
+    if getattr(sys.modules.get(value.__module__), value.__qualname__, None) is not value:
+        raise BadInput(
+            f"{key} is written down by its name, and no other process finds {value.__qualname__} in "
+            f"{value.__module__}; define it at the top of a module, under that name"
+        )
+    return f"{value.__module__}:{value.__qualname__}"
 
 
 @contextmanager

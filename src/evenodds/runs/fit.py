@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenodds.runs.allowed import allowing, modules_in
+from evenodds.runs.allowed import allowing, modules_in, named
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe as read_recipe
@@ -44,7 +44,8 @@ def fit(
         allow: modules of your own that the recipe may import, e.g. ("my_module",). Names that are typed here, such as
             generator="my_module:Net", allow their modules by themselves.
         overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32, or
-            data__types="id:none" of a data frame.
+            data__types="id:none" of a data frame. A class or function of a module, such as loss=my_module.my_loss,
+            is written down by its name.
             `budget="60s"` plans the length by the clock; with `images=` too, that is the most it may be.
 
     Returns:
@@ -61,7 +62,7 @@ def fit(
         >>> session.sample(10, seed=1).shape  # (n, C, H, W), the units of the data
         (10, 1, 8, 8)
     """
-    settings = {key.replace("__", "."): value for key, value in overrides.items()}
+    settings = {(name := key.replace("__", ".")): named(name, value) for key, value in overrides.items()}
     with allowing(allow), allowing(modules_in(settings)):
         seconds = as_seconds(settings.pop("budget", None))
         source = None if from_run is None else load(from_run, device="cpu")

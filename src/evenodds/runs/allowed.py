@@ -91,12 +91,13 @@ def named(key: str, value: Any) -> Any:
         return type(value)(named(key, one) for one in value)
     if not inspect.isclass(value) and not inspect.isfunction(value):
         return value
-    if getattr(sys.modules.get(value.__module__), value.__qualname__, None) is not value:
+    module, name = value.__module__, value.__qualname__
+    if getattr(sys.modules.get(module), name, None) is not value:
         raise BadInput(
-            f"{key} is written down by its name, and no other process finds {value.__qualname__} in "
-            f"{value.__module__}; define it at the top of a module, under that name"
+            f"{key} is written down by its name, and no other process finds {name} in {module}; define it at the top "
+            "of a module, under that name"
         )
-    return f"{value.__module__}:{value.__qualname__}"
+    return f"{module}:{name}"
 
 
 @contextmanager

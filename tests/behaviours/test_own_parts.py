@@ -22,6 +22,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
 from evenodds.runs.reading import open_data
+from evenodds.tasks._loss_check import require_loss, require_trained
 from evenodds.tasks.contest import Contest
 
 OWN = """
@@ -170,9 +171,9 @@ def run(**settings: Any) -> Run:
         (lambda real: (real, real), r"is called with the logits of real and fake"),
     ],
 )
-def test_what_is_no_loss_is_refused_when_a_contest_is_made(loss: Callable[..., Any], fragment: str) -> None:
+def test_what_is_no_loss_is_refused(loss: Callable[..., Any], fragment: str) -> None:
     with pytest.raises(BadInput, match=fragment):
-        Contest(loss)
+        require_loss(loss)
 
 
 def test_parameters_of_a_loss_that_nothing_would_train_are_refused() -> None:
@@ -185,19 +186,20 @@ def test_parameters_of_a_loss_that_nothing_would_train_are_refused() -> None:
             return self.weight * non_saturating(real, fake)[0], -fake
 
     with pytest.raises(BadInput, match="has parameters, which no move trains"):
-        Contest(Weighted())
+        require_trained(Weighted(), moved=False)
+    require_trained(Weighted(), moved=True)
 
 
 @pytest.mark.parametrize(
     ("settings", "fragment"),
     [
         ({"generator": "Two"}, r"must return one tensor \(N, 2\), got tuple"),
-        ({"generator": "Wide"}, r"must turn z \(N, \d+\) into items \(N, 2\), in \[-1, 1\], got \(2, 4\) for 2 z"),
-        ({"generator": "Double"}, "must return float32, got float64"),
-        ({"generator": "Image"}, r"fails on \(2, \d+\) float32: own_parts_here.py, line \d+, in forward"),
+        ({"generator": "Wide"}, r"must turn z \(N, \d+\) into items \(N, 2\), in \[-1, 1\], got \(256, 4\) for 256 z"),
+        ({"generator": "Double"}, "must return float32 for this discriminator, got float64"),
+        ({"generator": "Image"}, r"fails on \(256, \d+\) float32: own_parts_here.py, line \d+, in forward"),
         ({"generator": "Plain"}, "must inherit from torch.nn.Module, got Plain"),
         ({"discriminator": "Sure"}, "must return logits, .*leave the sigmoid at its end out"),
-        ({"discriminator": "Mean"}, r"into \(N,\), a logit for each item, got \(\) for 2 items"),
+        ({"discriminator": "Mean"}, r"into \(N,\), a logit for each item, got \(\) for 256 items"),
         ({"discriminator": "Greedy"}, "changes its input in place"),
         ({"discriminator": "Cut"}, "returns logits without a slope"),
         ({"penalty": "summed"}, r"must return one number for each item, \(N,\), got \(\)"),

@@ -78,7 +78,9 @@ def build_penalty(config: Config) -> Penalty | None:
     if isinstance(maker, type):
         penalty: Penalty = make(what, maker, config.penalty.options)
     else:
-        penalty = bound(what, maker, config.penalty.options, ("score", "real", "fake"), draws_of(maker), _called(config))
+        penalty = bound(
+            what, maker, config.penalty.options, ("score", "real", "fake"), draws_of(maker), _called(config)
+        )
         if "view" in accepts(maker):
             return partial(penalty, view=_mirrored_and_moved)
     return penalty

@@ -113,7 +113,7 @@ class _Trial:
                 if name == "generator":
                     _require_items(what, plain["generator"], self._noise(x), x, plain.get("discriminator"))
                 else:
-                    _require_logits(what, plain["discriminator"], x, self.sloping)
+                    _require_logits(what, plain["discriminator"], x, self.sloping, not self.config.fused)
                     if self._of_logits():
                         _require_unbounded(what, players["discriminator"], plain["discriminator"], x)
 
@@ -213,14 +213,24 @@ def _require_items(what: str, generator: nn.Module, z: Tensor, x: Tensor, discri
             ) from error
 
 
-def _require_logits(what: str, discriminator: nn.Module, x: Tensor, sloping: bool) -> None:
+def _require_logits(what: str, discriminator: nn.Module, x: Tensor, sloping: bool, apart: bool) -> None:
+    """BadInput where a discriminator does not give logits of items.
+
+    Args:
+        apart: whether real and fake pass apart, so that it may give one for several items, or several for one.
+    """
     expected = "(N,), a logit for each item"
     logits = _require_tensor(what, _called(what, discriminator, x), expected)
-    if logits.dim() == 0 or len(logits) != len(x):
+    if logits.dim() == 0 or not (len(logits) == len(x) or (apart and _matched(len(logits), len(x)))):
         came = f"{tuple(logits.shape)} for {len(x)} items"
         raise BadInput(f"{what} must turn items {_sized(x)} into {expected}, got {came}")
     if sloping and not logits.requires_grad and any(p.requires_grad for p in discriminator.parameters()):
         raise BadInput(f"{what} returns logits without a slope, so that nothing is learned; detach nothing in forward")
+
+
+def _matched(logits: int, items: int) -> bool:
+    """Whether there is a logit for each pack of items (Lin et al. 2018), or several in a row for each item."""
+    return (logits > 1 and items % logits == 0) or (logits > 0 and logits % items == 0)
 
 
 def _require_unbounded(what: str, weights: nn.Module, discriminator: nn.Module, x: Tensor) -> None:

@@ -14,14 +14,16 @@ from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.game.schedule import Progress
 from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.runs import assembly
 from evenodds.runs.allowed import allowing
 from evenodds.runs.assembly import Run
 from evenodds.runs.at_once import scores_items_alone
-from evenodds.runs.build import build_decay
+from evenodds.runs.build import build_decay, build_task
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
 from evenodds.runs.reading import open_data
+from evenodds.tasks._loss_check import require_loss, require_trained
 from evenodds.tasks.contest import Contest
 
 OWN = """
@@ -130,6 +132,83 @@ class Greedy(Judge):
         return super().forward(x)
 
 
+class Normed(Judge):
+    def forward(self, x):
+        return super().forward(x / x.norm(dim=1, keepdim=True)).abs() / 10 + 0 * self.layer.bias
+
+
+class Groups(Judge):
+    def forward(self, x):
+        spread = x.reshape(4, -1, x.shape[1]).var(0).mean()
+        return super().forward(x) + spread
+
+
+class Packs(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.layer = nn.Linear(4 * shape[0], 1)
+
+    def forward(self, x):
+        return self.layer(x.reshape(len(x) // 4, -1))[:, 0]
+
+
+class Exact(Judge):
+    def __init__(self, shape):
+        super().__init__(shape)
+        self.layer.double()
+
+    def forward(self, x):
+        return super().forward(x.double())
+
+
+class Counting(Judge):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        x.clamp_(-1, 1)
+        return super().forward(x) + 0.01 * torch.randn(len(x))
+
+
+class Moving(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("level", torch.zeros(()))
+
+    def forward(self, real, fake):
+        with torch.no_grad():
+            self.level.add_(1)
+        return nn.functional.softplus(-real) + nn.functional.softplus(fake), nn.functional.softplus(-fake)
+
+
+class Later:
+    calls = 0
+
+    def __init__(self, view: str = "flip"):
+        self.view = view
+
+    def __call__(self, score, real, fake):
+        self.calls += 1
+        return torch.zeros(len(real)) if self.calls < 10 else score(real) ** 2
+
+
+def of_images(score, real, fake):
+    n, c, h, w = real.shape
+    return (score(real) - score(real.flip(3))) ** 2
+
+
+def reduced(real, fake):
+    return (fake - real).mean(), -fake.mean()
+
+
+def adam(parameters, *, lr: float):
+    return torch.optim.Adam(parameters, lr=lr)
+
+
+def none(parameters, *, lr: float):
+    pass
+
+
 class Cut(Judge):
     def forward(self, x):
         return super().forward(x).detach()
@@ -147,7 +226,10 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def config(**settings: Any) -> Config:
-    named = {key: f"own_parts_here:{value}" if isinstance(value, str) else value for key, value in settings.items()}
+    named = {
+        key: f"own_parts_here:{value}" if isinstance(value, str) and ":" not in value else value
+        for key, value in settings.items()
+    }
     return with_settings(recipe("ring"), {"data.n": 100, "device": "cpu", "threads": 1, **named})
 
 
@@ -170,9 +252,9 @@ def run(**settings: Any) -> Run:
         (lambda real: (real, real), r"is called with the logits of real and fake"),
     ],
 )
-def test_what_is_no_loss_is_refused_when_a_contest_is_made(loss: Callable[..., Any], fragment: str) -> None:
+def test_what_is_no_loss_is_refused(loss: Callable[..., Any], fragment: str) -> None:
     with pytest.raises(BadInput, match=fragment):
-        Contest(loss)
+        require_loss(loss)
 
 
 def test_parameters_of_a_loss_that_nothing_would_train_are_refused() -> None:
@@ -185,19 +267,20 @@ def test_parameters_of_a_loss_that_nothing_would_train_are_refused() -> None:
             return self.weight * non_saturating(real, fake)[0], -fake
 
     with pytest.raises(BadInput, match="has parameters, which no move trains"):
-        Contest(Weighted())
+        require_trained(Weighted(), moved=False)
+    require_trained(Weighted(), moved=True)
 
 
 @pytest.mark.parametrize(
     ("settings", "fragment"),
     [
         ({"generator": "Two"}, r"must return one tensor \(N, 2\), got tuple"),
-        ({"generator": "Wide"}, r"must turn z \(N, \d+\) into items \(N, 2\), in \[-1, 1\], got \(2, 4\) for 2 z"),
-        ({"generator": "Double"}, "must return float32, got float64"),
-        ({"generator": "Image"}, r"fails on \(2, \d+\) float32: own_parts_here.py, line \d+, in forward"),
+        ({"generator": "Wide"}, r"must turn z \(N, \d+\) into items \(N, 2\), in \[-1, 1\], got \(256, 4\) for 256 z"),
+        ({"generator": "Double"}, "must return float32 for this discriminator, got float64"),
+        ({"generator": "Image"}, r"fails on \(256, \d+\) float32: own_parts_here.py, line \d+, in forward"),
         ({"generator": "Plain"}, "must inherit from torch.nn.Module, got Plain"),
         ({"discriminator": "Sure"}, "must return logits, .*leave the sigmoid at its end out"),
-        ({"discriminator": "Mean"}, r"into \(N,\), a logit for each item, got \(\) for 2 items"),
+        ({"discriminator": "Mean"}, r"into \(N,\), a logit for each item, got \(\) for 256 items"),
         ({"discriminator": "Greedy"}, "changes its input in place"),
         ({"discriminator": "Cut"}, "returns logits without a slope"),
         ({"penalty": "summed"}, r"must return one number for each item, \(N,\), got \(\)"),
@@ -216,6 +299,63 @@ def test_what_is_wrong_with_a_part_is_said_by_its_name(settings: dict[str, Any],
 def test_parts_that_are_right_are_tried_and_left_as_they_were() -> None:
     played = run(generator="Generator", discriminator="Judge", penalty="gradient_norm")
     assert played.game.players["generator"].passes == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"discriminator": "Groups", "fused": False},
+        {"discriminator": "Packs", "fused": False},
+        {"discriminator": "Exact"},
+        {"discriminator": "Counting"},
+        {"discriminator": "Normed"},
+        {"discriminator": "Sure", "loss": "evenodds.parts.losses.adversarial:least_squares"},
+        {"penalty": "Later"},
+        {"optimizer": "adam"},
+    ],
+)
+def test_parts_that_can_be_played_are_not_refused(settings: dict[str, Any]) -> None:
+    run(**settings)
+
+
+def test_a_penalty_of_images_is_tried_on_images() -> None:
+    whole = with_settings(recipe("digits"), {"penalty": "own_parts_here:of_images", "batch": 8})
+    whole = with_settings(whole, {"task": "generate", "simultaneous": False, "penalty_weight": 1.0})
+    Run(whole, open_data(whole))
+
+
+def test_nothing_of_a_run_is_changed_by_trying_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.random.get_rng_state()
+    played = run(loss="Moving", penalty="Later", discriminator="Counting")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    monkeypatch.setattr(assembly, "require_own_parts", lambda *parts: None)
+    untried = run(loss="Moving", penalty="Later", discriminator="Counting")
+    assert played.task.contest.loss.level == untried.task.contest.loss.level  # type: ignore[attr-defined]
+    assert played.task.contest.penalty.calls == untried.task.contest.penalty.calls  # type: ignore[union-attr]
+    assert played.game.players["discriminator"].calls == 0
+
+
+def test_no_item_is_read_where_no_part_is_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = config()
+    data = open_data(whole)
+    asked: list[int] = []
+    batch = type(data).batch
+    monkeypatch.setattr(type(data), "batch", lambda self, index, *rest: asked.append(len(index)) or batch(self, index))
+    Run(whole, data)
+    assert asked == [1]
+
+
+def test_the_loss_of_an_older_run_is_not_tried_where_none_plays() -> None:
+    """Its mean was played before."""
+    whole = config(loss="reduced")
+    assert isinstance(build_task(whole, open_data(whole)).contest, Contest)
+    with pytest.raises(BadInput, match="leave it unreduced"):
+        run(loss="reduced")
+
+
+def test_an_optimizer_that_a_function_does_not_make_is_named() -> None:
+    with pytest.raises(BadInput, match="must make one of torch\\.optim\\.Optimizer, got NoneType"):
+        run(optimizer="none")
 
 
 def test_a_network_that_does_not_take_what_the_task_gives_is_told_so() -> None:
@@ -276,3 +416,11 @@ def test_a_discriminator_with_batch_norm_can_be_asked_whether_it_scores_items_al
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     assert scores_items_alone(nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), x)
     assert not scores_items_alone(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0)), x)
+
+
+def test_a_discriminator_that_looks_at_pairs_does_not_score_items_alone() -> None:
+    class Pairs(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x.sum(1).view(-1, 2) + x.sum(1).view(-1, 2).mean(1, keepdim=True)).flatten()
+
+    assert not scores_items_alone(Pairs(), torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))

@@ -40,7 +40,7 @@ from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out, looks
 from evenodds.runs.memory import require_round
-from evenodds.runs.own_parts import require_own_networks
+from evenodds.runs.own_parts import require_own_parts
 from evenodds.runs.remembering import remember
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
@@ -105,13 +105,12 @@ class Run:
         self._require_memory()
         players = build_players(config, self.task, self.dataset.shape, self.dataset.row_blocks)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
-        two = self.dataset.batch(torch.arange(2) % len(self.dataset))["x"]
-        require_own_networks(config, self.task, players, self.engine.send({"x": two})["x"])
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players, self.task.rates)
         self.extras = build_extras(config)
         self._split()
         remember(players.values(), self.dataset, self.train_index, config.seed)
+        require_own_parts(config, self.task, players, self.dataset, self.engine)
         self._listen()
 
     def _require_memory(self) -> None:

@@ -232,6 +232,9 @@ def build_learner(
         spread = config.shard_optimizer and processes.size() > 1
         parameters = list(player.parameters())
         optimizers[name] = Sharded(plain, parameters, held) if spread else plain(parameters)
+        if not hasattr(optimizers[name], "param_groups"):
+            came = type(optimizers[name]).__name__
+            raise BadInput(f"optimizer '{config.optimizer.name}' must make one of torch.optim.Optimizer, got {came}")
     what, maker = f"learner '{config.learner.name}'", find("learners", config.learner.name)
     learner: Gradient = make(what, maker, config.learner.options, optimizers, build_decay(config))
     learner.factors = dict(factors or {})

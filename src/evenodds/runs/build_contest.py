@@ -14,11 +14,11 @@ from evenodds.game.dial import Chanced, View
 from evenodds.parts import views
 from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
+from evenodds.runs.allowed import is_external
 from evenodds.runs.config import Config
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, describe, find, make
 from evenodds.runs.options import require_options
-from evenodds.runs.own_parts import require_own_penalty
 from evenodds.tasks.contest import Adversarial, Contest, Penalty, draws_of
 
 __all__ = ["bound", "build_contest", "build_degradation", "build_masks", "build_view", "require_sizes"]
@@ -63,7 +63,7 @@ def build_loss(config: Config) -> Adversarial:
     """The loss as a function of (real, fake) logits."""
     maker, what = find("losses", config.loss.name), f"loss '{config.loss.name}'"
     require_sizes(what, config.loss.options)
-    made = make if isinstance(maker, type) else partial(bound, names=("real", "fake"))
+    made = make if isinstance(maker, type) else partial(bound, names=("real", "fake"), called=_called(config))
     loss: Adversarial = made(what, maker, config.loss.options)
     return loss
 
@@ -78,12 +78,17 @@ def build_penalty(config: Config) -> Penalty | None:
     if isinstance(maker, type):
         penalty: Penalty = make(what, maker, config.penalty.options)
     else:
-        draws = draws_of(maker)
-        penalty = bound(what, maker, config.penalty.options, ("score", "real", "fake"), draws)
-    if "view" in accepts(maker):
-        return partial(penalty, view=_mirrored_and_moved)
-    require_own_penalty(config.penalty.name, penalty)
+        penalty = bound(
+            what, maker, config.penalty.options, ("score", "real", "fake"), draws_of(maker), _called(config)
+        )
+        if "view" in accepts(maker):
+            return partial(penalty, view=_mirrored_and_moved)
     return penalty
+
+
+def _called(config: Config) -> bool:
+    """Whether parts are called as tasks of the package call them; one of one's own calls them as it likes."""
+    return not is_external(config.task.name)
 
 
 def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
@@ -150,17 +155,28 @@ def require_sizes(what: str, options: Mapping[str, Any]) -> None:
             raise BadInput(f"option '{name}' of {what} must lie within {-LARGEST:g} and {LARGEST:g}, got {value:g}")
 
 
-def bound(what: str, function: Any, options: Mapping[str, Any], names: Sequence[str], draws: Sequence[str] = ()) -> Any:
+def bound(
+    what: str,
+    function: Any,
+    options: Mapping[str, Any],
+    names: Sequence[str],
+    draws: Sequence[str] = (),
+    called: bool = True,
+) -> Any:
     """The function with its options fixed.
 
     Args:
         what: names it in messages.
         names: of the arguments that it is called with.
         draws: of random numbers that it gets beside them, by name.
+        called: whether it is surely called so.
     """
     require_options(what, function, options, len(names))
+    given = dict.fromkeys((*draws, *GIVEN.intersection(accepts(function))))
     try:
-        signature(function).bind(*names, **options, **dict.fromkeys((*draws, *GIVEN.intersection(accepts(function)))))
+        signature(function).bind(*names, **options, **given)
     except TypeError as error:
+        if not called:
+            return partial(function, **options) if options else function
         raise BadInput(f"{what} is called as ({', '.join([*names, *draws, *options])}): {error}") from error
     return partial(function, **options) if options else function

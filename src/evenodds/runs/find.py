@@ -290,17 +290,13 @@ def _with_colon(kind: str, name: str) -> Any:
     value, what = imported(KINDS[kind][0], name), _NEEDED.get(kind, "")
     if what and inspect.isclass(value) and not hasattr(value, what):
         raise BadInput(f"{KINDS[kind][0]} '{name}' needs `{what}`, which the class lacks; see the classes of evenodds")
-    if kind == "optimizers" and not issubclass(value if inspect.isclass(value) else object, _optimizer()):
+    if kind == "optimizers" and inspect.isclass(value) and not all(hasattr(value, one) for one in _STEPPING):
         raise BadInput(f"optimizer '{name}' must be a class that inherits from torch.optim.Optimizer")
     return value
 
 
-def _optimizer() -> type:
-    from torch.optim import Optimizer
-
-    return Optimizer
-
-
+_STEPPING = ("step", "zero_grad", "state_dict", "load_state_dict")
+"""What learners call of an optimizer: one that inherits from torch's has all of it."""
 _NETWORKS = ("networks", "mappers", "fillers")
 _NEEDED = {
     "networks": "forward",

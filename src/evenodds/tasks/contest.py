@@ -17,7 +17,6 @@ from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
 from evenodds.game.slices import average, items_of_all, means_of_all, own, parted, playing_now, whole
 from evenodds.game.wide import wide
-from evenodds.tasks._loss_check import require_loss
 
 __all__ = ["Adversarial", "Contest", "Cost", "Penalty", "draws_of", "per_item"]
 
@@ -73,7 +72,6 @@ class Contest:
     draws: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        require_loss(self.loss)
         if self.every < 1:
             raise BadInput(f"a penalty is played every n >= 1 rounds, got {self.every}")
         if not self.weight >= 0:

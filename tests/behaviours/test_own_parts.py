@@ -424,3 +424,60 @@ def test_a_discriminator_that_looks_at_pairs_does_not_score_items_alone() -> Non
             return (x.sum(1).view(-1, 2) + x.sum(1).view(-1, 2).mean(1, keepdim=True)).flatten()
 
     assert not scores_items_alone(Pairs(), torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+
+
+PRIORS = """
+import torch
+from torch import nn
+
+
+class Prior:
+    size = 4
+
+    def between(self, start, end, share):
+        return torch.lerp(start, end, share)
+
+
+class Planes(Prior):
+    def __call__(self, n, rng):
+        return torch.randn(n, 4, 2, generator=rng)
+
+
+class Unseeded(Prior):
+    def __call__(self, n, rng):
+        return torch.randn(n, 4)
+
+
+class Learned(nn.Module, Prior):
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(4))
+
+    def forward(self, n, rng):
+        return self.mean + torch.randn(n, 4, generator=rng)
+
+
+class Drawn(Prior):
+    def __init__(self):
+        self.mean = torch.randn(4)
+
+    def __call__(self, n, rng):
+        return self.mean + torch.randn(n, 4, generator=rng)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Planes", r"must draw z \(N, 4\), got \(2, 4, 2\) for 2 z"),
+        ("Unseeded", r"draws other z by the same rng; draw all numbers by it"),
+        ("Learned", r"has parameters, which nothing trains or keeps; make them layers of the generator"),
+        ("Drawn", r"draws other z by the same rng when it is made again, as `evenodds sample` does"),
+    ],
+)
+def test_a_prior_that_is_none_is_refused(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_priors.py").write_text(PRIORS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = with_settings(recipe("ring"), {"prior": f"own_priors:{name}", "data.n": 100})
+    with allowing(["own_priors"]), pytest.raises(BadInput, match=f"prior 'own_priors:{name}' {said}"):
+        Run(config, open_data(config))

@@ -20,6 +20,7 @@ from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.members import buffers_of
 from evenodds.runs.allowed import is_external, line_of_own
+from evenodds.runs.build import build_prior
 from evenodds.runs.config import Config
 from evenodds.runs.find import canonical
 from evenodds.tasks._loss_check import require_loss, require_trained
@@ -38,7 +39,7 @@ TRIES = 16
 def require_own_parts(
     config: Config, task: Playable, players: Mapping[str, nn.Module], dataset: Dataset, engine: Local
 ) -> None:
-    """BadInput where a loss, a penalty or a network of one's own does not do what a run asks of it.
+    """BadInput where a loss, a penalty, a prior or a network of one's own does not do what a run asks of it.
 
     Nothing is read or tried where none is one's own. A task of one's own calls its parts as it likes: they are left
     alone. So are players that are fitted, and slopes where no learner follows them.
@@ -47,7 +48,8 @@ def require_own_parts(
     own = {
         name: part.name for name in ("generator", "discriminator") if is_external((part := getattr(config, name)).name)
     }
-    if not any(map(is_external, (loss, penalty, *own.values()))) or is_external(config.task.name):
+    named = (loss, penalty, config.prior.name, *own.values())
+    if not any(map(is_external, named)) or is_external(config.task.name):
         return
     share = max(1, config.batch // (engine.size * engine.accumulate))
     trial = _Trial(config, task, players, dataset, engine, own)
@@ -56,6 +58,9 @@ def require_own_parts(
         if is_external(loss):
             require_loss(trial.loss, engine.device, trial.sloping)
             require_trained(trial.loss, "loss" in {mover for move in task.moves() for mover in move.movers})
+        if is_external(config.prior.name) and task.prior is not None:
+            anew = build_prior(config, dataset.shape, dataset.row_blocks)
+            _require_prior(f"prior '{config.prior.name}'", task.prior, anew, engine.device, "generator" in own)
         try:
             trial.on(min(FEW, share))
         except (torch.OutOfMemoryError, MemoryError):
@@ -185,6 +190,28 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 
 def _named(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _require_prior(what: str, prior: Any, anew: Any, device: torch.device, any_shape: bool) -> None:
+    """BadInput where a prior does not draw z by the generator of random numbers that it is given alone.
+
+    Args:
+        anew: the same one, made once more.
+        any_shape: whether z is for a generator of one's own, which may take z of any shape.
+    """
+    one, again, other = (of(FEW, torch.Generator(device).manual_seed(0)) for of in (prior, prior, anew))
+    z = _require_tensor(what, one, f"(N, {prior.size})")
+    if len(z) != FEW or (not any_shape and z.shape != (FEW, prior.size)):
+        raise BadInput(f"{what} must draw z (N, {prior.size}), got {tuple(z.shape)} for {FEW} z")
+    if not torch.equal(z, again):
+        raise BadInput(f"{what} draws other z by the same rng; draw all numbers by it: torch.randn(..., generator=rng)")
+    if isinstance(prior, nn.Module) and any(p.requires_grad for p in prior.parameters()):
+        raise BadInput(f"{what} has parameters, which nothing trains or keeps; make them layers of the generator")
+    if not torch.equal(z, other):
+        raise BadInput(
+            f"{what} draws other z by the same rng when it is made again, as `evenodds sample` does; what it holds must "
+            "follow from its options"
+        )
 
 
 def _require_tensor(what: str, answer: Any, expected: str) -> Tensor:

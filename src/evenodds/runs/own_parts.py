@@ -209,8 +209,8 @@ def _require_prior(what: str, prior: Any, anew: Any, device: torch.device, any_s
         raise BadInput(f"{what} has parameters, which nothing trains or keeps; make them layers of the generator")
     if not torch.equal(z, other):
         raise BadInput(
-            f"{what} draws other z by the same rng when it is made again, as `evenodds sample` does; what it holds must "
-            "follow from its options"
+            f"{what} draws other z by the same rng when it is made again, as `evenodds sample` does; what it holds "
+            "must follow from its options"
         )
 
 

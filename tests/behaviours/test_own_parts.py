@@ -418,6 +418,14 @@ def test_a_discriminator_with_batch_norm_can_be_asked_whether_it_scores_items_al
     assert not scores_items_alone(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0)), x)
 
 
+def test_a_discriminator_that_needs_more_items_does_not_score_them_alone() -> None:
+    class Groups(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum(1) + x.view(4, -1, 3).var(0).sum()
+
+    assert not scores_items_alone(Groups(), torch.zeros(4, 3))
+
+
 def test_a_discriminator_that_looks_at_pairs_does_not_score_items_alone() -> None:
     class Pairs(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,7 +96,8 @@ def fill_rows(
             for row, value in zip(places.tolist(), column.held(filling[places, k]).tolist(), strict=True):
                 made[row][column.name] = written(value)
         fillings.append(made)
-    others = {str(name): any(row.get(name) is None for row in rows) for name in dict.fromkeys(itertools.chain(*rows))}
+    there = Counter(str(name) for row in rows for name, cell in row.items() if cell is not None)
+    others = {str(name): there[str(name)] < len(rows) for name in itertools.chain(*rows)}
     return FilledRows(fillings, (*notes, *left_empty(columns, others)))
 
 

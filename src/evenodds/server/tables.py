@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from evenodds.apply.filling_rows import fill_rows
 from evenodds.apply.filling_tables import Table
@@ -31,6 +32,8 @@ def rows_of(received: Received) -> list[dict[str, Any]] | None:
     if not isinstance(rows, list) or not rows:
         raise BadInput('rows are needed: a CSV file, or in JSON {"rows": [{"age": 41, "city": null}]}')
     if isinstance(columns, list):
+        if len({*map(str, columns)}) < len(columns):
+            raise BadInput("`columns` has one name twice; rename one, so that no cell is lost")
         if any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
             raise BadInput("all rows need as many cells as there are columns")
         return [dict(zip(map(str, columns), row, strict=True)) for row in rows]
@@ -59,7 +62,8 @@ async def filled_rows(
         if rows is None:
             return _csv(service, received.one("rows"), imputer, strategy, seed)
         made = fill_rows(session, rows, n, strategy, seed, imputer)
-        return JSONResponse({"seed": seed, "fillings": made.fillings, "notes": list(made.notes)})
+        told = json.dumps({"seed": seed, "fillings": made.fillings, "notes": list(made.notes)})
+        return Response(told, media_type="application/json")  # in ASCII: halves of characters stay as they came
 
     return await service.picture(work)
 

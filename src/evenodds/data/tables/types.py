@@ -194,7 +194,9 @@ def spelled_as(column: Column, one: Parsed) -> Column:
     point = theirs.point if (there % 1).any() or theirs.group else mine.point
     group = mine.group if np.abs(there).max() < 1000 and mine.group != point else theirs.group
     negative = theirs.negative if there.min() < 0 else mine.negative
-    return replace(column, style=replace(theirs, point=point, group=group, negative=negative))
+    shorter = np.abs(there).min() < 10.0 ** (mine.digits - 1)  # than those of the column, whose zeros nobody wrote here
+    digits = theirs.digits or (0 if shorter else mine.digits)
+    return replace(column, style=replace(theirs, point=point, group=group, negative=negative, digits=digits))
 
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -80,6 +81,25 @@ def test_rows_in_json_are_filled_as_they_are_written(client: TestClient, session
     assert listed == {"seed": 0, "fillings": [[first]], "notes": []}
 
 
+def test_what_is_no_text_stays_in_columns_that_are_not_learned(client: TestClient) -> None:
+    body = json.dumps({"rows": [{**NOTHING, "age": 70, "more": "\ud83d"}]})
+    answer = client.post("/v1/fill", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["fillings"][0][0]["more"]) == (200, "\ud83d")
+
+
+def test_a_filled_file_says_how_its_characters_are_written(client: TestClient) -> None:
+    content = "age;city;paid;day;old;code;\u00e9\n1;Rome;;;;;\u00e9\n"
+    for encoding, charset in (
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16"),
+        ("cp1252", "windows-1252"),
+    ):
+        answer = client.post("/v1/fill", content=content.encode(encoding), headers=CSV)
+        assert answer.headers["content-type"] == f"text/csv; charset={charset}"
+        assert answer.content.decode(encoding).startswith(content.partition("\n")[0])
+
+
 def test_several_fillings_are_draws_of_a_seed(client: TestClient) -> None:
     three = fillings(client, rows=[{**NOTHING, "age": 50}], count=3, seed=7)
     assert fillings(client, rows=[{**NOTHING, "age": 50}], count=2, seed=7) == three[:2]
@@ -123,6 +143,7 @@ CSV = {"content-type": "text/csv"}
         ({"json": {"rows": "aGVq"}}, "rows: Input should be a valid list, got 'aGVq'"),
         ({"json": {"rows": [[1]]}}, "rows need names of columns"),
         ({"json": {"rows": [[1, 2]], "columns": ["age"]}}, "all rows need as many cells as there are columns"),
+        ({"json": {"rows": [[1, 2]], "columns": ["age", "age"]}}, "`columns` has one name twice; rename one"),
         ({"json": {"rows": [{"age": 1}]}}, "row 1 has other columns than the run has learned: 'city', 'paid'"),
         ({"json": {"rows": [ROW, {"age": 1}]}}, "row 2 has no 'city'; give null where nothing is known"),
         ({"json": {"rows": [{**ROW, "city": "Oslo"}]}}, "column 'city' has 'Oslo', which the data do not have"),

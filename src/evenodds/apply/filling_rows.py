@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -96,8 +95,7 @@ def fill_rows(
             for row, value in zip(places.tolist(), column.held(filling[places, k]).tolist(), strict=True):
                 made[row][column.name] = written(value)
         fillings.append(made)
-    there = Counter(str(name) for row in rows for name, cell in row.items() if cell is not None)
-    others = {str(name): there[str(name)] < len(rows) for name in itertools.chain(*rows)}
+    others = {str(name): any(row.get(name) is None for row in rows) for name in dict.fromkeys(itertools.chain(*rows))}
     return FilledRows(fillings, (*notes, *left_empty(columns, others)))
 
 
@@ -165,14 +163,14 @@ def _text(column: Column, cell: Any) -> str:
     if cell is None or cell != cell:
         return ""
     text = str(cell)
-    return text.lower() if isinstance(cell, bool) and text not in column.words else text
+    return text.lower() if isinstance(cell, bool | np.bool_) and text not in column.words else text
 
 
 def _writer(column: Column, cells: Sequence[Any], parsed: Parsed) -> Callable[[float], Any]:
     """How the values of a column are written: as its cells are."""
     known = _known(cells)
     texts = any(isinstance(cell, str) for cell in known)
-    if column.form == "words" and known and not texts and all(isinstance(cell, bool) for cell in known):
+    if column.form == "words" and known and not texts and all(isinstance(cell, bool | np.bool_) for cell in known):
         return lambda value: column.words[int(value)].lower() == "true"
     if column.form in ("number", "words") and not (column.form == "number" and texts):
         return column.cell

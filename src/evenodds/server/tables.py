@@ -10,11 +10,10 @@ from typing import Any
 from starlette.responses import Response
 
 from evenodds.apply.filling_rows import fill_rows
-from evenodds.apply.filling_tables import Table
+from evenodds.apply.filling_tables import Table, rows_in
 from evenodds.apply.imputer import Imputer
 from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.errors import BadInput
-from evenodds.server import replies
 from evenodds.server.asking import Aside, Service
 from evenodds.server.received import Received
 
@@ -73,7 +72,8 @@ def _csv(service: Service, content: bytes, imputer: Imputer, strategy: Strategy 
     with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(content)
-        table = Table.read(path, service.offers.session)
-        service.line.bounds.require_count(len(table.x), "rows")
+        session, bounds = service.offers.session, service.line.bounds
+        bounds.require_count(rows_in(path, session, bounds.samples + 1), "rows", counted=False)
+        table = Table.read(path, session)
         (made,) = table.filled(imputer, 1, strategy_of(strategy, 1), seed)
-        return Response(made, media_type=replies.TYPES["csv"])
+        return Response(made, media_type=f"text/csv; charset={table.charset}")

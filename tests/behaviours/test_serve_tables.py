@@ -187,6 +187,7 @@ def test_rows_are_bounded(session: Session) -> None:
             {"json": {"rows": [ROW] * 5}},
             {"json": {"rows": [ROW] * 2, "count": 3}},
             {"files": {"rows": content}},
+            {"files": {"rows": content + b"\n1;2"}},  # no more of which is read
         ):
             answer = client.post("/v1/fill", **sent)
             assert (answer.status_code, "at most 4" in answer.json()["error"]) == (413, True)

@@ -15,9 +15,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import evenodds
-from evenodds.apply.filling_rows import fill_rows
+from evenodds.apply.filling_rows import _parsed, fill_rows
 from evenodds.apply.filling_tables import fill_table
 from evenodds.cli import main
+from evenodds.data.tables.rows import Column
+from evenodds.data.tables.types import placed
 from evenodds.errors import BadInput
 from evenodds.runs.session import Session
 from tests.serving import asked, at_port
@@ -79,6 +81,16 @@ def test_rows_in_json_are_filled_as_they_are_written(client: TestClient, session
     assert isinstance(alone[0]["paid"], str | float)
     listed = client.post("/v1/fill", json={"columns": [*ROW], "rows": [[*ROW.values()]]}).json()
     assert listed == {"seed": 0, "fillings": [[first]], "notes": []}
+
+
+def test_words_that_are_numbers_are_the_same_alone_and_beside_text(session: Session) -> None:
+    numbers = [{**ROW, "code": 10115.0}, {**ROW, "code": 10115}, {**ROW, "old": np.True_}]
+    together = fill_rows(session, [*numbers, ROW]).fillings[0]
+    assert together[:3] == [fill_rows(session, [row]).fillings[0][0] for row in numbers]
+    code = Column("code", "words", words=("12345678901234567", "12345678901234568"), levels=(0.0, 1.0))
+    with pytest.raises(BadInput, match="12345678901234569"):
+        placed(code, _parsed(code, [12345678901234569]))
+    assert placed(code, _parsed(code, [12345678901234567])).tolist() == [0]
 
 
 def test_what_is_no_text_stays_in_columns_that_are_not_learned(client: TestClient) -> None:

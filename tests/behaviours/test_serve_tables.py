@@ -142,6 +142,12 @@ def test_words_for_nothing_are_said(client: TestClient) -> None:
     assert told["notes"] == [
         "Took 'NA' for empty cells in 1 column of words that the run has never seen with it: city."
     ]
+    file = client.post("/v1/fill", content=b"age;city;paid;day;old;code\n41;NA;;;;\n", headers=CSV)
+    assert file.headers["evenodds-notes"] == told["notes"][0]
+    assert (
+        "evenodds-notes"
+        not in client.post("/v1/fill", content=b"age;city;paid;day;old;code\n41;;;;;\n", headers=CSV).headers
+    )
 
 
 CSV = {"content-type": "text/csv"}

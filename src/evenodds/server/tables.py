@@ -14,10 +14,14 @@ from evenodds.apply.filling_tables import Table, rows_in
 from evenodds.apply.imputer import Imputer
 from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.errors import BadInput
+from evenodds.files.text import visible
 from evenodds.server.asking import Aside, Service
 from evenodds.server.received import Received
 
 __all__ = ["filled_rows", "rows_of"]
+
+NOTES = "Evenodds-Notes"
+"""The header with what was taken for what in a file."""
 
 
 def rows_of(received: Received) -> list[dict[str, Any]] | None:
@@ -76,4 +80,6 @@ def _csv(service: Service, content: bytes, imputer: Imputer, strategy: Strategy 
         bounds.require_count(rows_in(path, session, bounds.samples + 1), "rows", counted=False)
         table = Table.read(path, session)
         (made,) = table.filled(imputer, 1, strategy_of(strategy, 1), seed)
-        return Response(made, media_type=f"text/csv; charset={table.charset}")
+        said = visible(" ".join(table.notes)).encode("ascii", "backslashreplace").decode("ascii")
+        headers = {NOTES: said} if said else {}
+        return Response(made, media_type=f"text/csv; charset={table.charset}", headers=headers)

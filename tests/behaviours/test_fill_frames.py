@@ -144,6 +144,10 @@ def test_codes_that_are_said_to_be_numbers_keep_their_zeros(tmp_path: Path) -> N
     assert changed == [10]
     code, said = filled.read_text().split()[10].split(",")
     assert (code, said.isdecimal()) == ("009", True)
+    for others, digits in (("101", {3}), ("12", {1, 2})):  # which need no zeros, and which were written without
+        (tmp_path / "others.csv").write_text(f"code,n\n{others},3\n,5\n")
+        (filled,) = fill_table(session, tmp_path / "others.csv", tmp_path / "others-filled.csv")
+        assert len(filled.read_text().split()[2].split(",")[0]) in digits
     frame = pandas.read_csv(table, dtype={"code": str})
     frame.loc[3, "code"] = None
     text = fill_frame(session, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,9 +15,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import evenodds
-from evenodds.apply.filling_rows import fill_rows
+from evenodds.apply.filling_rows import _parsed, fill_rows
 from evenodds.apply.filling_tables import fill_table
 from evenodds.cli import main
+from evenodds.data.tables.rows import Column
+from evenodds.data.tables.types import placed
 from evenodds.errors import BadInput
 from evenodds.runs.session import Session
 from tests.serving import asked, at_port
@@ -80,6 +83,35 @@ def test_rows_in_json_are_filled_as_they_are_written(client: TestClient, session
     assert listed == {"seed": 0, "fillings": [[first]], "notes": []}
 
 
+def test_words_that_are_numbers_are_the_same_alone_and_beside_text(session: Session) -> None:
+    numbers = [{**ROW, "code": 10115.0}, {**ROW, "code": 10115}, {**ROW, "old": np.True_}]
+    together = fill_rows(session, [*numbers, ROW]).fillings[0]
+    assert together[:3] == [fill_rows(session, [row]).fillings[0][0] for row in numbers]
+    code = Column("code", "words", words=("12345678901234567", "12345678901234568"), levels=(0.0, 1.0))
+    with pytest.raises(BadInput, match="12345678901234569"):
+        placed(code, _parsed(code, [12345678901234569]))
+    assert placed(code, _parsed(code, [12345678901234567])).tolist() == [0]
+
+
+def test_what_is_no_text_stays_in_columns_that_are_not_learned(client: TestClient) -> None:
+    body = json.dumps({"rows": [{**NOTHING, "age": 70, "more": "\ud83d"}]})
+    answer = client.post("/v1/fill", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["fillings"][0][0]["more"]) == (200, "\ud83d")
+
+
+def test_a_filled_file_says_how_its_characters_are_written(client: TestClient) -> None:
+    content = "age;city;paid;day;old;code;\u00e9\n1;Rome;;;;;\u00e9\n"
+    for encoding, charset in (
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16"),
+        ("cp1252", "windows-1252"),
+    ):
+        answer = client.post("/v1/fill", content=content.encode(encoding), headers=CSV)
+        assert answer.headers["content-type"] == f"text/csv; charset={charset}"
+        assert answer.content.decode(encoding).startswith(content.partition("\n")[0])
+
+
 def test_several_fillings_are_draws_of_a_seed(client: TestClient) -> None:
     three = fillings(client, rows=[{**NOTHING, "age": 50}], count=3, seed=7)
     assert fillings(client, rows=[{**NOTHING, "age": 50}], count=2, seed=7) == three[:2]
@@ -110,6 +142,12 @@ def test_words_for_nothing_are_said(client: TestClient) -> None:
     assert told["notes"] == [
         "Took 'NA' for empty cells in 1 column of words that the run has never seen with it: city."
     ]
+    file = client.post("/v1/fill", content=b"age;city;paid;day;old;code\n41;NA;;;;\n", headers=CSV)
+    assert file.headers["evenodds-notes"] == told["notes"][0]
+    assert (
+        "evenodds-notes"
+        not in client.post("/v1/fill", content=b"age;city;paid;day;old;code\n41;;;;;\n", headers=CSV).headers
+    )
 
 
 CSV = {"content-type": "text/csv"}
@@ -123,6 +161,7 @@ CSV = {"content-type": "text/csv"}
         ({"json": {"rows": "aGVq"}}, "rows: Input should be a valid list, got 'aGVq'"),
         ({"json": {"rows": [[1]]}}, "rows need names of columns"),
         ({"json": {"rows": [[1, 2]], "columns": ["age"]}}, "all rows need as many cells as there are columns"),
+        ({"json": {"rows": [[1, 2]], "columns": ["age", "age"]}}, "`columns` has one name twice; rename one"),
         ({"json": {"rows": [{"age": 1}]}}, "row 1 has other columns than the run has learned: 'city', 'paid'"),
         ({"json": {"rows": [ROW, {"age": 1}]}}, "row 2 has no 'city'; give null where nothing is known"),
         ({"json": {"rows": [{**ROW, "city": "Oslo"}]}}, "column 'city' has 'Oslo', which the data do not have"),
@@ -166,6 +205,7 @@ def test_rows_are_bounded(session: Session) -> None:
             {"json": {"rows": [ROW] * 5}},
             {"json": {"rows": [ROW] * 2, "count": 3}},
             {"files": {"rows": content}},
+            {"files": {"rows": content + b"\n1;2"}},  # no more of which is read
         ):
             answer = client.post("/v1/fill", **sent)
             assert (answer.status_code, "at most 4" in answer.json()["error"]) == (413, True)

@@ -150,6 +150,9 @@ def test_shares_of_other_classes_are_refused() -> None:
     require_kind(source, with_settings(source.config, {"task.shares": None}), pictures(8, classes="cba"))
     with pytest.raises(BadInput, match=r"task\.shares are those of a, b, c, .* and these are c, b, a; set task\."):
         require_kind(source, source.config, pictures(8, classes="cba"))
+    for shares, classes in (([1, 1, 1], "xyz"), ([1, 2, 1], "cba")):  # which say the same, whoever typed them
+        source = session_of(naming("abc", **{"task.consistency": 1, "task.shares": shares}))
+        require_kind(source, source.config, pictures(8, classes=classes))
 
 
 def rows(**columns: Sequence[Any]) -> Dataset:

@@ -293,6 +293,24 @@ def test_what_was_seen_and_is_damaged_is_looked_at_anew(damage: str, looked: lis
         assert len(looked) == passes
 
 
+@pytest.mark.parametrize("hindrance", ["a file in the place of the folder", "no room"])
+def test_what_cannot_be_kept_is_not_said_to_be(
+    hindrance: str, looked: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything else removed for it."""
+    cache, said = tmp_path / "cache", list[str]()
+    if hindrance == "no room":
+        (cache / "data").mkdir(parents=True)
+        (cache / "data" / "other.safetensors").write_bytes(b"of another run")
+        monkeypatch.setenv("EVENODDS_CACHE_GIB", str(1000 / 2**30))
+    else:
+        cache.write_text(hindrance)
+    with caching(say=said.append):
+        assert shown(torch.arange(32)).isfinite().all()
+    assert said == []
+    assert hindrance != "no room" or [one.name for one in (cache / "data").iterdir()] == ["other.safetensors"]
+
+
 def test_a_run_goes_on_and_is_put_to_work_with_what_it_saw(looked: list[int], tmp_path: Path) -> None:
     """The same weights and answers, to the bit, as where nothing is kept."""
     y = ["ab"[k % 2] if k < 24 else "" for k in range(32)]

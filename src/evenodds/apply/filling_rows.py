@@ -15,7 +15,7 @@ from evenodds.apply.imputer import Imputer, imputer_of
 from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.data.tables.cells import Parsed, WordCells, is_empty
 from evenodds.data.tables.rows import Column, unordered
-from evenodds.data.tables.types import placed_rows, spelled_as, without_absent
+from evenodds.data.tables.types import placed_rows, spelled_as, without_absent, word_of
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 from evenodds.runs.session import Session
@@ -129,17 +129,17 @@ def _known(cells: Sequence[Any]) -> list[Any]:
 def _parsed(column: Column, cells: Sequence[Any]) -> Parsed:
     """The cells of a column as numbers: JSON says which are numbers and which are text."""
     numbers = np.array([_number(column, cell) for cell in cells])
-    as_words = column.form == "words" and any(isinstance(cell, str | bool | np.bool_) for cell in cells)
-    if as_words:
-        texts = [_text(column, cell) for cell in cells]
-    else:
-        texts = ["" if cell is None or _is_number(cell) or is_empty(str(cell)) else str(cell) for cell in cells]
+    if column.form == "words":
+        words = WordCells(column.name, as_words=True)
+        words.add([_text(column, cell) for cell in cells])
+        return words.parsed("")
+    texts = ["" if cell is None or _is_number(cell) or is_empty(str(cell)) else str(cell) for cell in cells]
     if not any(texts):
         return Parsed.numbers(numbers)
-    read = WordCells(column.name, as_words, column if column.spelling else None, column.form == "number")
+    read = WordCells(column.name, like=column if column.spelling else None, as_numbers=column.form == "number")
     read.add(texts)
     parsed = read.parsed(column.style.point if column.form == "number" else "")
-    if as_words or np.isnan(numbers).all():
+    if np.isnan(numbers).all():
         return parsed
     if parsed.form != "number" and not np.isnan(parsed.values).all():
         return parsed  # which does not go with numbers, and is said
@@ -159,18 +159,20 @@ def _number(column: Column, cell: Any) -> float:
 
 
 def _text(column: Column, cell: Any) -> str:
-    """A cell of a column of words: true and false as the column spells them."""
+    """A cell of a column of words: numbers, true and false as the column spells them."""
     if cell is None or cell != cell:
         return ""
+    if isinstance(cell, float | np.floating):
+        return word_of(column, float(cell))
     text = str(cell)
-    return text.lower() if isinstance(cell, bool) and text not in column.words else text
+    return text.lower() if isinstance(cell, bool | np.bool_) and text not in column.words else text
 
 
 def _writer(column: Column, cells: Sequence[Any], parsed: Parsed) -> Callable[[float], Any]:
     """How the values of a column are written: as its cells are."""
     known = _known(cells)
     texts = any(isinstance(cell, str) for cell in known)
-    if column.form == "words" and known and not texts and all(isinstance(cell, bool) for cell in known):
+    if column.form == "words" and known and not texts and all(isinstance(cell, bool | np.bool_) for cell in known):
         return lambda value: column.words[int(value)].lower() == "true"
     if column.form in ("number", "words") and not (column.form == "number" and texts):
         return column.cell

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from evenodds.files.text import csv_text
 from evenodds.runs.run_data import data_of
 from evenodds.runs.session import Session
 
-__all__ = ["Table", "fill_table"]
+__all__ = ["Table", "fill_table", "rows_in"]
 
 
 def fill_table(
@@ -126,10 +127,7 @@ class Table:
     @staticmethod
     def read(path: Path, session: Session) -> Table:
         """Reads a table with the columns of a run, in any order, and perhaps others."""
-        columns, options = (
-            session.card.units.columns,
-            {} if session.config.data is None else session.config.data.options,
-        )
+        columns, options = session.card.units.columns, _options(session)
         _require_table(path)
         opened, cells, stored = None, list[list[str]](), set[str]()
         if path.suffix.lower() in TEXTS:
@@ -152,6 +150,12 @@ class Table:
         others = [name for name in names if name not in session.card.columns]
         columns = tuple(one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns)
         return Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others, notes)
+
+    @property
+    def charset(self) -> str:
+        """What characters of the written table are encoded by, as the web calls it."""
+        encoding = "utf-8" if self.opened is None else self.opened.text.encoding
+        return {"utf-8-sig": "utf-8", "cp1252": "windows-1252"}.get(encoding, encoding)
 
     def spelled(self) -> list[Column]:
         """The columns, which spell numbers with as many decimals as all of their cells have here."""
@@ -252,6 +256,17 @@ def _as_written(column: Column, cells: Iterable[str]) -> Column:
     digits = {len(found[1]) if (found := behind.search(cell)) else 0 for cell in cells}
     same = digits.pop() if len(digits) == 1 else 0
     return replace(column, decimals=same) if column.decimals < same <= MOST_DECIMALS else column
+
+
+def rows_in(path: Path, session: Session, most: int) -> int:
+    """How many rows a table in a text file has, which is read as those of a run are; counted up to `most`."""
+    opened = open_table(path, *_given(_options(session)))
+    return sum(1 for _ in islice(opened.text.rows(), opened.header, opened.header + most))
+
+
+def _options(session: Session) -> Mapping[str, Any]:
+    """Of what read the data of a run."""
+    return {} if session.config.data is None else session.config.data.options
 
 
 def _given(options: Mapping[str, Any]) -> tuple[str | None, bool | None, str | None]:

@@ -136,8 +136,10 @@ def write(place: Path, tensors: Mapping[str, Tensor], words: Mapping[str, str]) 
     needed += sum(len(text) for text in words.values())
     place.parent.mkdir(parents=True, exist_ok=True)
     place.parent.chmod(0o700)
+    if needed > most:
+        raise OSError("no room, whatever is removed")
     _make_room(place.parent, most - needed)
-    if needed > most or _SPARE * needed > shutil.disk_usage(place.parent).free:
+    if _SPARE * needed > shutil.disk_usage(place.parent).free:
         raise OSError("no room")
     with replaced(place) as temporary:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

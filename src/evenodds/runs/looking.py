@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -87,8 +86,11 @@ def seen(
         for share, one in zip(shares, exchange.gather([found[mine]], [*map(len, shares)]), strict=True):
             found[share] = one
     if time.perf_counter() - begun >= kept.WORTH and tell is not None:
-        for way, store in enumerate(stores):
-            store.keep(lacking[known[lacking, way] == 0], found[:, way])
+        try:
+            for way, store in enumerate(stores):
+                store.keep(lacking[known[lacking, way] == 0], found[:, way])
+        except OSError:  # the next run then looks again
+            return found
         tell(f"what the pretrained network saw is kept in {stores[0].place.parent} (--no-cache keeps nothing)")
     return found
 
@@ -145,10 +147,9 @@ class _Store:
         self.features = tensors.get("features", torch.empty(0, self.width))
 
     def keep(self, rows: Tensor, found: Tensor) -> None:
-        """Adds what was seen in further items, of found (N, F); where that cannot be, they are looked at again."""
+        """Adds what was seen in further items, of found (N, F); OSError where it cannot be kept."""
         tensors = {"rows": torch.cat([self.rows, rows]), "features": torch.cat([self.features, found[rows]])}
-        with suppress(OSError):
-            kept.keep(self.place, self.words, tensors)
+        kept.keep(self.place, self.words, tensors)
 
 
 def _stores(embedding: Embedding, dataset: Dataset, mirrors: Sequence[Sequence[int]], engine: Engine) -> list[_Store]:

@@ -77,7 +77,9 @@ def require_kind(source: Session, config: Config, dataset: Dataset) -> None:
             "words and the order of that run, or leave --from out"
         )
     shares, classes = config.task.options.get("shares"), source.card.classes
-    if shares is not None and shares == source.config.task.options.get("shares") and classes != dataset.classes:
+    if shares is not None and shares == source.config.task.options.get("shares") and len({*shares}) > 1:
+        if dict(zip(classes, shares, strict=False)) == dict(zip(dataset.classes, shares, strict=False)):
+            return
         raise BadInput(
             f"task.shares are those of {some_names(classes)}, the classes of {quoted(source.folder)} in their order, "
             f"and these are {some_names(dataset.classes)}; set task.shares=null, or to theirs"

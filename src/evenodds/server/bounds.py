@@ -62,10 +62,15 @@ class Bounds:
     seconds: float = 60.0
     grace: float = 30.0
 
-    def require_count(self, n: int, what: str = "samples") -> None:
-        """TooMuch where a request asks for more items than one may."""
+    def require_count(self, n: int, what: str = "samples", counted: bool = True) -> None:
+        """TooMuch where a request asks for more items than one may.
+
+        Args:
+            counted: whether these are all; else there may be more.
+        """
         if n > self.samples:
-            raise TooMuch(f"a request may ask for at most {self.samples:,} {what}, got {n:,}; ask several times")
+            got = f"{n:,}" if counted else f"at least {n:,}"
+            raise TooMuch(f"a request may ask for at most {self.samples:,} {what}, got {got}; ask several times")
 
 
 class Line:

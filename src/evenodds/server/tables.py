@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from evenodds.apply.filling_rows import fill_rows
-from evenodds.apply.filling_tables import Table
+from evenodds.apply.filling_tables import Table, rows_in
 from evenodds.apply.imputer import Imputer
 from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.errors import BadInput
-from evenodds.server import replies
+from evenodds.files.text import visible
 from evenodds.server.asking import Aside, Service
 from evenodds.server.received import Received
 
 __all__ = ["filled_rows", "rows_of"]
+
+NOTES = "Evenodds-Notes"
+"""The header with what was taken for what in a file."""
 
 
 def rows_of(received: Received) -> list[dict[str, Any]] | None:
@@ -31,6 +35,8 @@ def rows_of(received: Received) -> list[dict[str, Any]] | None:
     if not isinstance(rows, list) or not rows:
         raise BadInput('rows are needed: a CSV file, or in JSON {"rows": [{"age": 41, "city": null}]}')
     if isinstance(columns, list):
+        if len({*map(str, columns)}) < len(columns):
+            raise BadInput("`columns` has one name twice; rename one, so that no cell is lost")
         if any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
             raise BadInput("all rows need as many cells as there are columns")
         return [dict(zip(map(str, columns), row, strict=True)) for row in rows]
@@ -59,7 +65,8 @@ async def filled_rows(
         if rows is None:
             return _csv(service, received.one("rows"), imputer, strategy, seed)
         made = fill_rows(session, rows, n, strategy, seed, imputer)
-        return JSONResponse({"seed": seed, "fillings": made.fillings, "notes": list(made.notes)})
+        told = json.dumps({"seed": seed, "fillings": made.fillings, "notes": list(made.notes)})
+        return Response(told, media_type="application/json")  # in ASCII: halves of characters stay as they came
 
     return await service.picture(work)
 
@@ -69,7 +76,10 @@ def _csv(service: Service, content: bytes, imputer: Imputer, strategy: Strategy 
     with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(content)
-        table = Table.read(path, service.offers.session)
-        service.line.bounds.require_count(len(table.x), "rows")
+        session, bounds = service.offers.session, service.line.bounds
+        bounds.require_count(rows_in(path, session, bounds.samples + 1), "rows", counted=False)
+        table = Table.read(path, session)
         (made,) = table.filled(imputer, 1, strategy_of(strategy, 1), seed)
-        return Response(made, media_type=replies.TYPES["csv"])
+        said = visible(" ".join(table.notes)).encode("ascii", "backslashreplace").decode("ascii")
+        headers = {NOTES: said} if said else {}
+        return Response(made, media_type=f"text/csv; charset={table.charset}", headers=headers)

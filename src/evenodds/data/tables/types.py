@@ -16,6 +16,7 @@ from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
 __all__ = ["KINDS", "Types", "placed", "placed_rows", "spelled_as", "summed", "type_setting", "typed", "without_absent"]
+__all__ += ["word_of"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -163,7 +164,7 @@ def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
     values = one.values
     if column.form == "words":
         distinct = np.unique(values[~np.isnan(values)])
-        words = one.words if one.form == "words" else tuple(_word(column, value) for value in distinct.tolist())
+        words = one.words if one.form == "words" else tuple(word_of(column, value) for value in distinct.tolist())
         codes = values if one.form == "words" else np.searchsorted(distinct, values)
         if unseen := [word for word in words if word not in column.words]:
             raise BadInput(f"column {shortened(column.name)} has {shortened(unseen[0])}, which the data do not have")
@@ -178,7 +179,7 @@ def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
     return values
 
 
-def _word(column: Column, value: float) -> str:
+def word_of(column: Column, value: float) -> str:
     """The word of a column that spells a number; as usual where none does."""
     usual = f"{value:.0f}" if value.is_integer() else repr(value)
     return repr(value) if usual not in column.words and repr(value) in column.words else usual
@@ -194,7 +195,9 @@ def spelled_as(column: Column, one: Parsed) -> Column:
     point = theirs.point if (there % 1).any() or theirs.group else mine.point
     group = mine.group if np.abs(there).max() < 1000 and mine.group != point else theirs.group
     negative = theirs.negative if there.min() < 0 else mine.negative
-    return replace(column, style=replace(theirs, point=point, group=group, negative=negative))
+    shorter = np.abs(there).min() < 10.0 ** (mine.digits - 1)  # than those of the column, whose zeros nobody wrote here
+    digits = theirs.digits or (0 if shorter else mine.digits)
+    return replace(column, style=replace(theirs, point=point, group=group, negative=negative, digits=digits))
 
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:

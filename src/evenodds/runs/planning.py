@@ -90,9 +90,10 @@ def plan(
     if images < fewest:
         needed = 1.1 * (spent + seconds - left + fewest / rate / KEPT) + config.batch / rate
         least = ceil(max(needed, spent + seconds + 1))
+        few = "ten batches" if fewest == ten else f"the {fewest:,} at most"
         raise TooShort(
             f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} {noun} at {rate:.0f} {noun}/s, fewer than "
-            f"{'ten batches' if fewest == ten else f'the {fewest:,} at most'}; give at least {least} s, a smaller network or a smaller batch",
+            f"{few}; give at least {least} s, a smaller network or a smaller batch",
             least,
         )
     if most is not None and images >= most:

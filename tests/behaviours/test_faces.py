@@ -205,6 +205,12 @@ def test_a_budget_too_short_says_the_least(tmp_path: Path, clock: Clock, monkeyp
     least = re.search(r"at least (\d+) s", str(refused.value))
     assert least is not None
     assert start(config, out=tmp_path / "b", budget=int(least[1])).images >= 640
+    with pytest.raises(BadInput, match=r"fewer than the 64 at most; give at least (\d+) s") as refused:
+        start(config, out=tmp_path / "c", budget=2, most=64)
+    fewer = re.search(r"at least (\d+) s", str(refused.value))
+    assert fewer is not None
+    assert int(fewer[1]) < int(least[1])
+    assert start(config, out=tmp_path / "d", budget=int(fewer[1]), most=64).images == 64
 
 
 def test_a_short_budget_is_not_spent_on_evaluations(

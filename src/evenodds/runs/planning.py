@@ -85,12 +85,15 @@ def plan(
     spent_here = agreed(lambda: time.perf_counter() - begun)
     left = seconds - spent_here - (many + SPARE) * look
     images = int(KEPT * images_beside(config, rate, left, glance)) // config.batch * config.batch
-    if images < LEAST * config.batch:
-        needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
+    ten = LEAST * config.batch
+    fewest = ten if most is None else min(ten, most)
+    if images < fewest:
+        needed = 1.1 * (spent + seconds - left + fewest / rate / KEPT) + config.batch / rate
         least = ceil(max(needed, spent + seconds + 1))
+        few = "ten batches" if fewest == ten else f"the {fewest:,} at most"
         raise TooShort(
             f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} {noun} at {rate:.0f} {noun}/s, fewer than "
-            f"ten batches; give at least {least} s, a smaller network or a smaller batch",
+            f"{few}; give at least {least} s, a smaller network or a smaller batch",
             least,
         )
     if most is not None and images >= most:

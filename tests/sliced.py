@@ -196,7 +196,7 @@ def config_of(case: Case) -> Config:
     base = dict(SMALL) if case.images else {k: v for k, v in SMALL.items() if not k.startswith(("gener", "discr"))}
     config = replace(Config(), images=BATCH * ROUNDS)
     changes = {**base, **nets, **case.settings}
-    for name in ("generator", "discriminator"):  # a new name drops the options of the one before
+    for name in ("generator", "discriminator", "prior"):  # a new name drops the options of the one before
         if name in case.settings:
             mine = [key for key in case.settings if key.startswith(f"{name}.")]
             changes = {k: v for k, v in changes.items() if not k.startswith(f"{name}.") or k in mine}

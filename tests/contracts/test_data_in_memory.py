@@ -148,9 +148,9 @@ def test_a_data_frame_is_read_once_as_its_task_wants_it(
     pandas = pytest.importorskip("pandas")
     read, parsed_frame = [], frames.parsed_frame
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         read.append(args)
-        return parsed_frame(*args)
+        return parsed_frame(*args, **options)
 
     for module in ("frames", "gaps"):
         monkeypatch.setattr(f"evenodds.data.readers.{module}.parsed_frame", counted)

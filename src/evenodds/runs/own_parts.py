@@ -60,7 +60,7 @@ def require_own_parts(
             require_trained(trial.loss, "loss" in {mover for move in task.moves() for mover in move.movers})
         if is_external(config.prior.name) and task.prior is not None:
             anew = build_prior(config, dataset.shape, dataset.row_blocks)
-            _require_prior(f"prior '{config.prior.name}'", task.prior, anew, engine.device, "generator" in own)
+            _require_prior(f"prior '{config.prior.name}'", _copied(task.prior), anew, engine.device, "generator" in own)
         try:
             trial.on(min(FEW, share))
         except (torch.OutOfMemoryError, MemoryError):

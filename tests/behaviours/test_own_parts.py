@@ -478,9 +478,9 @@ class Drawn(Prior):
     ("name", "said"),
     [
         ("Planes", r"must draw z \(N, 4\), got \(2, 4, 2\) for 2 z"),
-        ("Unseeded", r"draws other z by the same rng; draw all numbers by it"),
+        ("Unseeded", r"draws other z by the same rng; all numbers must be drawn by it"),
         ("Learned", r"has parameters, which nothing trains or keeps; make them layers of the generator"),
-        ("Drawn", r"draws other z by the same rng when it is made again, as `evenodds sample` does"),
+        ("Drawn", r"draws other z by the same rng when it is made again, as for samples"),
     ],
 )
 def test_a_prior_that_is_none_is_refused(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

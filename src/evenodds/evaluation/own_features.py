@@ -58,7 +58,8 @@ class OwnFeatures:
             raise BadInput(
                 f"features '{typed}' are made by a function or an object that is called with x, got {_name(function)}"
             )
-        made = OwnFeatures(typed, function, _told_apart(typed, function), str(getattr(function, "resize", "own")))
+        resize = getattr(function, "resize", None)
+        made = OwnFeatures(typed, function, _told_apart(typed, function), resize if isinstance(resize, str) else "own")
         made._require_alone(shape)
         return made
 

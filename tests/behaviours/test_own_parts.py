@@ -478,7 +478,7 @@ class Drawn(Prior):
     ("name", "said"),
     [
         ("Planes", r"must draw z \(N, 4\), got \(2, 4, 2\) for 2 z"),
-        ("Unseeded", r"draws other z by the same rng; all numbers must be drawn by it"),
+        ("Unseeded", r"draws other z by the same rng; all numbers must be drawn by that generator"),
         ("Learned", r"has parameters, which nothing trains or keeps; make them layers of the generator"),
         ("Drawn", r"draws other z by the same rng when it is made again, as for samples"),
     ],

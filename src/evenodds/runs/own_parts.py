@@ -204,7 +204,7 @@ def _require_prior(what: str, prior: Any, anew: Any, device: torch.device, any_s
     if len(z) != FEW or (not any_shape and z.shape != (FEW, prior.size)):
         raise BadInput(f"{what} must draw z (N, {prior.size}), got {tuple(z.shape)} for {FEW} z")
     if not torch.equal(z, again):
-        raise BadInput(f"{what} draws other z by the same rng; all numbers must be drawn by it, with generator=rng")
+        raise BadInput(f"{what} draws other z by the same rng; all numbers must be drawn by that generator")
     if isinstance(prior, nn.Module) and any(p.requires_grad for p in prior.parameters()):
         raise BadInput(f"{what} has parameters, which nothing trains or keeps; make them layers of the generator")
     if not torch.equal(z, other):

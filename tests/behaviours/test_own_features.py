@@ -93,3 +93,6 @@ def test_they_are_named_on_the_command_line(
     assert main([*words, "my_seen:fails", "--out", "f.json"]) == 2
     said = capsys.readouterr().err
     assert "features 'my_seen:fails' fails on (3, 1, 4, 4) float32: my_seen.py, line 14, in fails: KeyError" in said
+    assert main([*words, "my_seen.py", "--out", "f.json"]) == 2
+    said = capsys.readouterr().err
+    assert "no kind of features 'my_seen.py'; one of your own is named by module and member, as in my_seen:Name" in said

@@ -252,7 +252,7 @@ def find(kind: str, name: str) -> Any:
 def _not_there(kind: str, name: str) -> BadInput:
     """The error for a name that nobody has; a file or a dotted name is told how code of one's own is named."""
     module, dot, member = name.removesuffix(".py").rpartition("/")[2].rpartition(".")
-    if kind in ("recipes", "sources", "features") or not (name.endswith(".py") or dot):
+    if kind in ("recipes", "sources") or not (name.endswith(".py") or dot):
         return unknown(KINDS[kind][0], name, _members(kind))
     own = f"{member}:Name" if name.endswith(".py") else f"{module}:{member}"
     return BadInput(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,25 +14,23 @@ from msgspec import Meta
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.evaluation.answers import judged_answers
 from evenodds.evaluation.columns import of_table
 from evenodds.evaluation.copies import copies
 from evenodds.evaluation.equilibrium import LOG4, discriminator_report, duality_gap, fresh_discriminator, judges_items
 from evenodds.evaluation.examination import Examination, Step, examine, inside
 from evenodds.evaluation.findings import findings
-from evenodds.evaluation.hidden_cells import judged
 from evenodds.evaluation.material import Material, gather, opened
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.outside import outside
 from evenodds.evaluation.own_features import FeaturesBy
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
-from evenodds.evaluation.told_classes import judged_classes
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
 from evenodds.files.text import quoted
 from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing, modules_in
-from evenodds.runs.run_data import Reading
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -189,7 +186,7 @@ def _assessed(
     subject = opened(subject, opening.get("checkpoint", "last"), opening.get("device", "auto"))
     if isinstance(subject, Session) and subject.task.judged_by:
         typed = {"against": against, "metrics": metrics, "features": features, "seed": seed, **opening}
-        found = _of_answers(subject, _JUDGES[subject.task.judged_by], typed, say)
+        found = {"schema": SCHEMA, "evenodds": __version__, **judged_answers(subject, typed, say)}
         return Evaluation({**found, "seconds": round(time.perf_counter() - begun, 2)}), None
     seed = 0 if seed is None else seed
     if opening.get("train") is not None and not {"memorisation", "duality_gap"} & set(extras):
@@ -200,55 +197,6 @@ def _assessed(
     examination = examine(material, features, say)
     evaluation = evaluate_on(examination, metrics, seed, say)
     return Evaluation({**evaluation.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
-
-
-@dataclass(frozen=True)
-class _Judge:
-    """How runs are judged whose answers are right or wrong.
-
-    Args:
-        what: they do.
-        by: what they are judged by.
-        looked_at: what steps tell of.
-        judge: (run, data, n, seed, reading) -> the content of an evaluation.
-        idle: arguments that would change nothing, of which each is the name of a flag.
-        elsewhere: what is put to other data, behind a semicolon; {} stands for the run.
-    """
-
-    what: str
-    by: str
-    looked_at: str
-    judge: Callable[[Session, Any, int, int, Reading], dict[str, Any]]
-    idle: Sequence[str]
-    elsewhere: str = ""
-
-
-_IDLE = ("against", "metrics", "features", "train", "most_pixels")
-_JUDGES = {
-    "cells": _Judge("fills tables", "cells of its held-out rows that are hidden", "hidden cells", judged, _IDLE),
-    "labels": _Judge(
-        "tells classes apart",
-        "its held-out items that have a label",
-        "held-out items",
-        lambda session, data, n, seed, reading: judged_classes(session, data, n, reading),
-        (*_IDLE, "seed"),
-        "; other data are put to it by evenodds classify {} DATA",
-    ),
-}
-"""By what a task is judged by."""
-
-
-def _of_answers(session: Session, by: _Judge, typed: Mapping[str, Any], say: Step) -> dict[str, Any]:
-    """The content of an evaluation of a run whose answers are right or wrong; BadInput where an argument is idle."""
-    for name in by.idle:
-        if typed.get(name) is not None:
-            other = by.elsewhere.format(quoted(session.folder))
-            flag = f"--{name.replace('_', '-')}"
-            raise BadInput(f"{session.folder} {by.what}, and is judged by {by.by}{other}; leave {flag} out")
-    say(by.looked_at, 0, 1)
-    n, seed = typed.get("n", 10_000), typed.get("seed") or 0
-    found = by.judge(session, typed.get("run_data"), n, seed, partial(say, "reading"))
-    return {"schema": SCHEMA, "evenodds": __version__, **found}
 
 
 def evaluate_on(

@@ -28,6 +28,7 @@ from tests.studio import TOKEN
 SMALL = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "batch": 64, "images": 256, "watch": "off"}
 ROW = {"age": 41, "city": None, "paid": "1.020,50", "day": "03.02.2021", "old": False, "code": "00123"}
 NOTHING = dict.fromkeys(ROW)
+CSV = {"content-type": "text/csv"}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_a_csv_file_is_answered_as_the_command_fills_it(
 ) -> None:
     content = (home / "t.csv").read_bytes()
     (path,) = fill_table(session, home / "t.csv", tmp_path / "filled.csv")
-    answer = client.post("/v1/fill", content=content, headers={"content-type": "text/csv"})
+    answer = client.post("/v1/fill", content=content, headers=CSV)
     assert (answer.content, answer.headers["content-type"]) == (path.read_bytes(), "text/csv; charset=utf-8")
     (path,) = fill_table(session, home / "t.csv", tmp_path / "drawn.csv", strategy="draw", seed=3)
     form = {"strategy": "draw", "seed": "3"}
@@ -148,9 +149,6 @@ def test_words_for_nothing_are_said(client: TestClient) -> None:
         "evenodds-notes"
         not in client.post("/v1/fill", content=b"age;city;paid;day;old;code\n41;;;;;\n", headers=CSV).headers
     )
-
-
-CSV = {"content-type": "text/csv"}
 
 
 @pytest.mark.parametrize(

@@ -148,15 +148,15 @@ def imported(what: str, name: str) -> Any:
     module = next(one for one in allowed() if one == match[1])  # the name as the user typed it
     _IMPORTED.add(module.partition(".")[0])
     try:
-        home_of_it = import_module(module)
+        there = import_module(module)
     except Exception as error:
         line = line_of_own(error)
         why = f"{line}: {type(error).__name__}: {error}" if line else f"{error}; {_hint(module)}"
         raise BadInput(f"{what} '{name}' cannot be imported: {why}") from error
-    if not hasattr(home_of_it, match[3]):
-        public = [one for one, value in vars(home_of_it).items() if callable(value) and not one.startswith("_")]
+    if not hasattr(there, match[3]):
+        public = [one for one, value in vars(there).items() if callable(value) and not one.startswith("_")]
         raise unknown(f"member of {module}", match[3], public)
-    value = getattr(home_of_it, match[3])
+    value = getattr(there, match[3])
     home = getattr(value, "__module__", None)
     if not inspect.isclass(value) and not inspect.isfunction(value):
         raise BadInput(f"{what} '{name}' must be a class or a function, got a {type(value).__name__}")

@@ -45,9 +45,8 @@ def require_own_parts(
     alone. So are players that are fitted, and slopes where no learner follows them.
     """
     loss, penalty = config.loss.name, "" if config.penalty is None else config.penalty.name
-    own = {
-        name: part.name for name in ("generator", "discriminator") if is_external((part := getattr(config, name)).name)
-    }
+    networks = {"generator": config.generator.name, "discriminator": config.discriminator.name}
+    own = {player: name for player, name in networks.items() if is_external(name)}
     named = (loss, penalty, config.prior.name, *own.values())
     if not any(map(is_external, named)) or is_external(config.task.name):
         return
@@ -225,7 +224,7 @@ def _require_tensor(what: str, answer: Any, expected: str) -> Tensor:
 
 
 def _require_items(what: str, generator: nn.Module, z: Tensor, x: Tensor, discriminator: nn.Module | None) -> None:
-    expected = f"(N, {', '.join(map(str, x.shape[1:]))})"
+    expected = _sized(x)
     items = _require_tensor(what, called(what, generator, z), expected)
     if items.shape != x.shape:
         raise BadInput(
@@ -294,7 +293,10 @@ def _require_penalty(what: str, penalty: Penalty, x: Tensor, sloping: bool) -> N
     weight = torch.ones_like(x[0], requires_grad=True)
     uniform, normal = torch.rand(count, 4, device=x.device), torch.randn_like(x)
     given = {name: {"uniform": uniform, "normal": normal}[name] for name in draws_of(penalty)}
-    score: Callable[[Tensor], Tensor] = lambda x: (x * weight).square().flatten(1).sum(1)  # noqa: E731
+
+    def score(x: Tensor) -> Tensor:
+        return (x * weight).square().flatten(1).sum(1)
+
     answer: Any = penalty(score, real, fake, **given)
     if not isinstance(answer, Tensor) or answer.shape != (count,):
         came = tuple(answer.shape) if isinstance(answer, Tensor) else f"a {type(answer).__name__}"

@@ -205,8 +205,8 @@ def _is_sign(text: str) -> bool:
 
 
 def _without_zeros(bodies: Sequence[str]) -> tuple[int, list[str]]:
-    """The digits that the first of which is a 0 have, where none has fewer and they have as many, else 0; and all
-    without such zeros."""
+    """How many digits all have that begin with a 0, and the numbers without these zeros; 0 where they differ in that,
+    or another number has fewer."""
     wholes = [_DIGITS.match(body) for body in bodies]
     many = [len(whole[0]) if whole else 0 for whole in wholes]
     led = {count for count, body in zip(many, bodies, strict=True) if _LED.match(body)}

@@ -168,7 +168,7 @@ def test_words_for_nothing_are_said(client: TestClient) -> None:
         ({"json": {"rows": [{**ROW, "age": [1]}]}}, "row 1 has a list in 'age'; give a number, text or null"),
         ({"json": {"rows": [{**ROW, "day": 3}]}}, "column 'day' holds numbers, in the data dates"),
         ({"json": {"rows": [ROW, {**ROW, "age": 1e300}]}}, "row 2 has numbers too far from those that were learned"),
-        ({"json": {"rows": [ROW], "count": 2, "strategy": "mean"}}, "there is one mean, got count=2; leave count out"),
+        ({"json": {"rows": [ROW], "count": 2, "strategy": "mean"}}, "there is one mean, and 2 fillings were asked for"),
         ({"json": {"rows": [ROW], "strategy": "mode"}}, "strategy: Input should be 'mean' or 'draw', got 'mode'"),
         ({"json": {"rows": [ROW], "format": "csv"}}, "format is one of json here, got csv"),
         ({"json": {"rows": [ROW], "image": "aGVq"}}, "this run fills rows and no images; send `rows`"),

@@ -27,5 +27,7 @@ def strategy_of(strategy: str | None, n: int) -> str:
     if strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES)
     if strategy == "mean" and n > 1:
-        raise BadInput("there is one mean; leave -n out, or draw several fillings with --strategy draw")
+        raise BadInput(
+            f"there is one mean, and {n} fillings were asked for; ask for one, or for draws (strategy: draw)"
+        )
     return strategy

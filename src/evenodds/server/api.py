@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
-from evenodds.apply.strategies import Strategy
+from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.errors import BadInput
 from evenodds.runs.values import numbers_by_name
 from evenodds.server import answers
@@ -209,8 +209,7 @@ async def _filled_rows(service: Service, request: Request, sent: Received, asked
     if sent.files.keys() & {"image", "mask"}:
         raise BadInput("this run fills rows and no images; send `rows`")
     count, rows = asked.count or 1, rows_of(sent)
-    if asked.strategy == "mean" and count > 1:
-        raise BadInput(f"there is one mean, got count={count}; leave count out, or set strategy to draw")
+    strategy_of(asked.strategy, count)  # what cannot be is said before the work waits for its turn
     form_of(request, asked.form, ("csv",) if rows is None else ("json",))
     if rows is None and count > 1:
         raise BadInput("a CSV file has one filling; send the rows in JSON for several, or ask again with another seed")

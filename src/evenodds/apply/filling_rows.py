@@ -81,7 +81,7 @@ def fill_rows(
     imputer = imputer_of(session) if imputer is None else imputer
     how, columns = strategy_of(strategy, n), session.card.units.columns
     _require_cells(columns, rows)
-    cells = {column.name: [row[column.name] for row in rows] for column in columns}
+    cells = {column.name: [_cell(row[column.name]) for row in rows] for column in columns}
     parsed, notes = without_absent(columns, {column.name: _parsed(column, cells[column.name]) for column in columns})
     x = placed_rows(columns, parsed)
     empty = np.isnan(x)
@@ -118,12 +118,14 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, int | float | np.number) and not isinstance(cell, bool)
 
 
+def _cell(cell: Any) -> Any:
+    """None in place of NaN, of which nothing is known either."""
+    return cell if cell == cell else None
+
+
 def _known(cells: Sequence[Any]) -> list[Any]:
     """The cells that are not empty, whatever they hold."""
-    return [
-        cell for cell in cells
-        if cell is not None and not (isinstance(cell, str) and is_empty(cell)) and cell == cell
-    ]  # fmt: skip
+    return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and is_empty(cell))]
 
 
 def _parsed(column: Column, cells: Sequence[Any]) -> Parsed:
@@ -160,7 +162,7 @@ def _number(column: Column, cell: Any) -> float:
 
 def _text(column: Column, cell: Any) -> str:
     """A cell of a column of words: numbers, true and false as the column spells them."""
-    if cell is None or cell != cell:
+    if cell is None:
         return ""
     if isinstance(cell, float | np.floating):
         return word_of(column, float(cell))

@@ -156,9 +156,10 @@ class Deadline:
         if -LATE * self._whole - uncertain <= early <= EARLY * self._whole + uncertain:
             return
         fits = min(max(0.0, left - pauses - AIM * self._whole) / pace, self.most - progress.images)
-        if progress.images + int(fits) == progress.total:
+        total = progress.images + int(fits)
+        if total == progress.total:
             return
-        progress.replan(progress.images + int(fits))
+        progress.replan(total)
         self.total = training.length = progress.total
         self._tell(training.noun)
 

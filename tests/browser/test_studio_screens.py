@@ -273,9 +273,32 @@ def test_a_picture_that_is_dropped_is_enlarged(watched: Watched, places: tuple[P
     watched.show("#/run/up-1/tools", ".drop")
     watched.page.set_input_files(".drop input", places[1] / "dogs" / "00.png")
     watched.drawn("after")
+    watched.drawn("before")
     widths = watched.page.evaluate("[...document.querySelectorAll('.two canvas')].map(c => c.width)")
     assert widths == [48, 24]
     watched.sound()
+
+
+@wide
+def test_a_picture_that_is_decoded_late_does_not_cover_a_newer_one(watched: Watched) -> None:
+    widths = watched.page.evaluate(
+        """async () => {
+        const { paint } = await import('/parts.js'), shown = document.createElement('canvas');
+        const picture = (width) => {
+          const blank = new OffscreenCanvas(width, 3);
+          blank.getContext('2d');
+          return blank.convertToBlob();
+        };
+        const first = await picture(5), second = await picture(7), decode = window.createImageBitmap;
+        let free;
+        const waiting = new Promise((done) => { free = done; });
+        window.createImageBitmap = async (blob) => { if (blob === first) await waiting; return decode(blob); };
+        const late = paint(shown, first), newer = await paint(shown, second);
+        free();
+        window.createImageBitmap = decode;
+        return [newer.width, await late, shown.width]; }"""
+    )
+    assert widths == [7, None, 7]
 
 
 @wide

@@ -27,17 +27,20 @@ export function Working({ line, percent }) {
     ${share === null ? null : html`<progress value=${share} max="100" aria-label=${text || t("at_work")}></progress><span>${share} %</span>`}</p>`;
 }
 
-// Bytes of a picture, drawn when they are decoded: what was there stays until then.
-export async function paint(canvas, blob, background) {
-  const bitmap = await createImageBitmap(blob);
+// Bytes of a picture, drawn when they are decoded: what was there stays until then, and what is decoded after a newer one was asked for is left out.
+const newest = new WeakMap();
+
+export async function paint(canvas, blob) {
   if (!canvas) return null;
+  newest.set(canvas, blob);
+  const bitmap = await createImageBitmap(blob);
+  if (newest.get(canvas) !== blob) { bitmap.close(); return null; }
   if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
   }
   const context = canvas.getContext("2d");
-  if (background) { context.fillStyle = background; context.fillRect(0, 0, canvas.width, canvas.height); }
-  else context.clearRect(0, 0, canvas.width, canvas.height);
+  context.clearRect(0, 0, canvas.width, canvas.height);
   context.drawImage(bitmap, 0, 0);
   const size = { width: bitmap.width, height: bitmap.height };
   bitmap.close();

@@ -60,16 +60,17 @@ function Rows({ run, about, asked }) {
 
 // The frames of a walk, which come as one picture with eight in a row, one after the other, there and back.
 function useWalk(canvas, about) {
-  const timer = useRef(0), [playing, setPlaying] = useState(false);
-  const stop = () => { cancelAnimationFrame(timer.current); setPlaying(false); };
+  const timer = useRef(0), turns = useRef(0), [playing, setPlaying] = useState(false);
+  const stop = () => { turns.current += 1; cancelAnimationFrame(timer.current); setPlaying(false); };
   useEffect(() => stop, []);
   const play = async (url) => {
-    const sheet = await createImageBitmap(await (await ask(url)).blob());
+    const turn = ++turns.current, sheet = await createImageBitmap(await (await ask(url)).blob());
+    if (turn !== turns.current) return;  // stopped, left, or asked for again while the frames were made
     const [, height, width] = about.shape;
     setPlaying(true);
     const begun = performance.now();
     const step = (now) => {
-      const turn = Math.floor((now - begun) / 80) % (2 * FRAMES - 2), k = turn < FRAMES ? turn : 2 * FRAMES - 2 - turn;
+      const frame = Math.floor((now - begun) / 80) % (2 * FRAMES - 2), k = frame < FRAMES ? frame : 2 * FRAMES - 2 - frame;
       if (canvas.current) {
         canvas.current.width = width; canvas.current.height = height;
         canvas.current.getContext("2d").drawImage(sheet, (k % ROW) * width, Math.floor(k / ROW) * height, width, height, 0, 0, width, height);
@@ -87,7 +88,7 @@ export function OneSample({ run, about, common, start, end, setStart, setEnd, ch
   const words = { start, end, moves: Object.entries(moves).filter(([, by]) => by).map(([k, by]) => `${k}=${by}`), ...common };
   const [canvas, error, busy] = usePicture(path("runs", run, "points") + query({ ...words, share, slot: `${tab}-point` }));
   const [playing, play, stop] = useWalk(canvas, about);
-  const walk = () => (playing ? stop() : play(path("runs", run, "points") + query({ ...words, frames: FRAMES, slot: `${tab}-walk` })).catch(setFailed));
+  const walk = () => (playing ? stop() : play(path("runs", run, "points") + query({ ...words, frames: FRAMES, slot: `${tab}-walk` })).catch((wrong) => wrong.status !== 409 && setFailed(wrong)));
   const pin = (event) => {
     event.preventDefault();
     setPins([...pins.filter((one) => one.name !== (name || start)), { name: name || start, start, end, share, moves }]);

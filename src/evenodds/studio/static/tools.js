@@ -18,13 +18,17 @@ async function readable(file, upload) {
 
 // A picture that is sent: {file, upload, height, width}.
 function useUpload() {
-  const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null);
+  const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null), turns = useRef(0);
   const take = async (file) => {
+    const turn = ++turns.current;
     setBusy(true); setError(null);
+    let made = null, wrong = null;
     try {
-      const made = await send("POST", "/api/uploads", file);
-      setSent({ ...made, file: await readable(file, made.upload) });
-    } catch (wrong) { setError(wrong); }
+      made = await send("POST", "/api/uploads", file);
+      made = { ...made, file: await readable(file, made.upload) };
+    } catch (why) { wrong = why; }
+    if (turn !== turns.current) return;  // another file was given meanwhile
+    if (wrong) setError(wrong); else setSent(made);
     setBusy(false);
   };
   return [sent, take, busy, error];
@@ -33,7 +37,7 @@ function useUpload() {
 function Compare({ before, after, command }) {
   const [share, setShare] = useState(50), [actual, setActual] = useState(false);
   const first = useRef(null), last = useRef(null), [size, setSize] = useState(null);
-  useEffect(() => { paint(last.current, after).then(setSize); paint(first.current, before); }, [before, after]);
+  useEffect(() => { paint(last.current, after).then((painted) => painted && setSize(painted)); paint(first.current, before); }, [before, after]);
   const style = actual && size ? { width: `${size.width / devicePixelRatio}px`, maxWidth: "none" } : {};
   return html`<div class=${`compare ${actual ? "actual" : ""}`} tabindex=${actual ? 0 : undefined} role="group" aria-label=${t("result_of", { command })}><div class="two" style=${style}>
       <canvas ref=${last} class="picture" role="img" aria-label=${t("after")} width="1" height="1"></canvas>
@@ -54,7 +58,7 @@ function Place({ label, value, onInput }) {
       ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: shaped(seen.shape) })}</li>` : null}</ul>` : null}</div>`;
 }
 
-// Whole folders, each a process of its own. `why`: what is made of them. `painted`: a mask for all pictures, of runs that fill in; else null. `back`:
+// Whole folders, each a process of its own. `why`: what is made of them. `painted`: a promise of a mask for all pictures, of runs that fill in; else null. `back`:
 // whether the way back is taken.
 function Folders({ run, why, fills, painted, back }) {
   const [list, setList] = useState([]), [place, setPlace] = useState(""), [masks, setMasks] = useState(""), [number, setNumber] = useState(4), [error, setError] = useState(null), at = path("runs", run, "folders");
@@ -62,7 +66,7 @@ function Folders({ run, why, fills, painted, back }) {
   const begin = async (event) => {
     event.preventDefault();
     try {
-      const mask = fills && painted && !masks ? { painted: (await send("POST", "/api/uploads", painted)).upload } : fills ? { mask: masks } : {};
+      const mask = fills && painted && !masks ? { painted: (await send("POST", "/api/uploads", await painted)).upload } : fills ? { mask: masks } : {};
       await send("POST", at, { place, ...mask, ...(fills ? { n: number } : {}), ...(back ? { back } : {}) });
       setError(null); setList(await get(at));
     } catch (wrong) { setError(wrong); }
@@ -140,7 +144,7 @@ function hatched(context, { width, height }) {
   return context.createPattern(tile, "repeat");
 }
 
-// Strokes are kept as points, so that they can be taken back; the mask has the size of the picture.
+// Strokes are kept as points, so that they can be taken back; the mask, a promise of its file, has the size of the picture.
 function MaskPainter({ sent, onMask }) {
   const view = useRef(null), mask = useRef(null), strokes = useRef([]), drawing = useRef(null), image = useRef(null);
   const [size, setSize] = useState(Math.round(Math.max(sent.height, sent.width) / 8)), [eraser, setEraser] = useState(false), [brush, setBrush] = useState({ x: sent.width / 2, y: sent.height / 2 }), [shown, setShown] = useState(false);
@@ -155,27 +159,28 @@ function MaskPainter({ sent, onMask }) {
     context.stroke();
   };
   const draw = () => {
-    if (!image.current || !view.current) return;
     mask.current ??= new OffscreenCanvas(sent.width, sent.height);
-    const context = mask.current.getContext("2d"), target = view.current.getContext("2d");
+    const context = mask.current.getContext("2d");
     context.clearRect(0, 0, sent.width, sent.height);
     for (const one of [...strokes.current, ...(drawing.current ? [drawing.current] : [])]) stroke(context, one);
+    if (!image.current || !view.current) return;  // what is painted before the picture is decoded counts
+    const target = view.current.getContext("2d");
     target.drawImage(image.current, 0, 0, sent.width, sent.height);
     const tint = new OffscreenCanvas(sent.width, sent.height), over = tint.getContext("2d");
     over.drawImage(mask.current, 0, 0);
     over.globalCompositeOperation = "source-in"; over.fillStyle = hatched(over, sent); over.fillRect(0, 0, sent.width, sent.height);
     target.globalAlpha = 0.8; target.drawImage(tint, 0, 0); target.globalAlpha = 1;
   };
-  const told = async () => {
+  const told = () => {
     draw();
     if (!strokes.current.some((one) => !one.eraser)) { onMask(null); return; }
     const plain = new OffscreenCanvas(sent.width, sent.height), context = plain.getContext("2d");
     context.fillStyle = "#000"; context.fillRect(0, 0, sent.width, sent.height); context.drawImage(mask.current, 0, 0);
-    onMask(await plain.convertToBlob({ type: "image/png" }));
+    onMask(plain.convertToBlob({ type: "image/png" }));
   };
   useEffect(() => {
     let ended = false;
-    strokes.current = []; mask.current = null; onMask(null);
+    strokes.current = []; mask.current = null; image.current = null; onMask(null);
     createImageBitmap(sent.file, { resizeWidth: sent.width, resizeHeight: sent.height }).then((bitmap) => { if (!ended) { image.current = bitmap; draw(); } });
     return () => { ended = true; };
   }, [sent]);
@@ -219,15 +224,17 @@ function MaskPainter({ sent, onMask }) {
 
 function Fill({ run }) {
   const [sent, take, busy, error] = useUpload(), [mask, setMask] = useState(null), [seed, setSeed] = useState(0), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
+  const latest = useRef(null);
+  latest.current = sent;
   const fill = async (seed) => {
     setFailed(null);
     if (!mask) { setFailed(new Error(t("nothing_painted"))); return; }
     setWorking(true); setSeed(seed);
     try {
-      const { upload } = await send("POST", "/api/uploads", mask);
+      const { upload } = await send("POST", "/api/uploads", await mask);
       const answer = await send("POST", path("runs", run, "fill"), { upload: sent.upload, mask: upload, n: 4, seed });
-      setDone({ note: answer.note, fillings: answer.fillings.map(fromText), links: answer.fillings.map((text) => `data:image/png;base64,${text}`) });
-    } catch (wrong) { setFailed(wrong); }
+      if (latest.current === sent) setDone({ note: answer.note, fillings: answer.fillings.map(fromText), links: answer.fillings.map((text) => `data:image/png;base64,${text}`) });
+    } catch (wrong) { if (latest.current === sent) setFailed(wrong); }
     setWorking(false);
   };
   return html`<section><h2>${t("fill")}</h2><${Drop} onFile=${(file) => { setDone(null); take(file); }} busy=${busy && t("sending")} /><${Line} error=${error} />
@@ -243,7 +250,9 @@ function Reconstruct({ run, about, job }) {
   useEffect(() => {
     if (!sent) return;
     setStart(""); setWorking(true); setFailed(null); setDone(null);
-    send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch(setFailed).finally(() => setWorking(false));
+    let ended = false;
+    send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => ended || setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch((wrong) => ended || setFailed(wrong)).finally(() => ended || setWorking(false));
+    return () => { ended = true; };
   }, [sent]);
   return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p>
     ${about.encoder ? null : html`<p>${t("encoder_none")}</p><div class="actions"><button disabled=${job !== null} onClick=${() => send("POST", path("runs", run, "encoder")).then(() => setFailed(null)).catch(setFailed)}>${t("encoder_learn")}</button></div>

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +16,7 @@ from evenodds.data.tables.columns import LARGEST as SQUARED
 from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
+from evenodds.game.arithmetic import constant
 
 __all__ = ["LARGEST", "STORED", "Units"]
 
@@ -158,10 +158,7 @@ def _fits(knots: Knots, column: Column) -> bool:
     return len(values) == len(places) >= 2 and all(a < b for ends in knots for a, b in pairwise(ends))
 
 
-@lru_cache(maxsize=64)
 def _along_channels(values: tuple[float, ...], ndim: int, device: torch.device) -> float | Tensor:
-    # Cached, so that a batch on an accelerator does not wait for its columns' ranges to be sent again.
     if len(values) == 1:
         return values[0]
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, *[1] * (ndim - 2))
+    return constant(values, device, torch.float32).view(1, -1, *[1] * (ndim - 2))

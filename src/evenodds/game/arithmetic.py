@@ -6,14 +6,17 @@ torch is imported where it is needed alone, as luma is of arrays of numpy too.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-__all__ = ["LUMA", "eight_bit", "evenly", "luma", "wilson"]
+__all__ = ["LUMA", "constant", "eight_bit", "evenly", "luma", "wilson"]
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luma of ITU-R BT.601 (1982)."""
@@ -29,6 +32,22 @@ def evenly(n: int, k: int) -> Tensor:
     import torch
 
     return torch.linspace(0, n - 1, min(n, k)).long()
+
+
+@lru_cache(maxsize=256)
+def constant(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Fixed numbers on a device, kept: a round on an accelerator does not wait for them to be sent again.
+
+    Args:
+        values: tuples, of tuples where there are several axes.
+
+    Returns:
+        The same tensor each time, which nobody may change.
+    """
+    import torch
+
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def eight_bit(x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.arithmetic import LUMA, luma
+from evenodds.game.arithmetic import LUMA, constant, luma
 from evenodds.parts.masks import Boxes, Masks, OneOf, Strokes
 
 __all__ = ["Blur", "Chain", "Degradation", "Downscale", "Edges", "Grey", "Hide", "Jpeg", "Noise", "Realistic"]
@@ -192,6 +192,10 @@ class Grey(_OneChannel):
         return luma(x)
 
 
+_ACROSS = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
+"""Eight times the slope across, of Sobel and Feldman."""
+
+
 @dataclass(frozen=True)
 class Edges(_OneChannel):
     """A drawing of the edges, one channel: -1 where the luma is flat, to 1 where it jumps.
@@ -208,7 +212,7 @@ class Edges(_OneChannel):
 
     def __call__(self, x: Tensor, rng: torch.Generator) -> Tensor:
         grey = F.pad(Grey()(x, rng), (1, 1, 1, 1), mode="replicate")
-        across = torch.outer(x.new_tensor([1.0, 2.0, 1.0]), x.new_tensor([-1.0, 0.0, 1.0])) / 8
+        across = constant(_ACROSS, x.device, x.dtype) / 8
         slope = F.conv2d(grey, torch.stack((across, across.T))[:, None])
         return 2 * (self.gain * slope.square().sum(1, keepdim=True).sqrt()).tanh() - 1
 
@@ -366,7 +370,7 @@ def _cosines(like: Tensor) -> Tensor:
 def _steps(quality: Tensor, colour: bool) -> Tensor:
     """(N, 3 or 1, 1, 1, 64): the tables scaled by quality, as libjpeg's documentation of `jpeg_set_quality` says."""
     tables = (_LUMA_STEPS, _CHROMA_STEPS, _CHROMA_STEPS) if colour else (_LUMA_STEPS,)
-    base = torch.tensor([[float(step) for step in table.split()] for table in tables], device=quality.device)
+    base = constant(tuple(tuple(map(float, table.split())) for table in tables), quality.device)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)[..., None]
     return ((base[:, None, None] * percent + 50) / 100).floor().clamp(1, 255)
 

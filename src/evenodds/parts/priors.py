@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 import torch
@@ -95,6 +96,12 @@ class Spherical:
         return slerp(start, end, share)
 
 
+@lru_cache(maxsize=16)
+def _means_on(mixture: Mixture, device: torch.device) -> Tensor:
+    """Its means on a device, kept: a round on an accelerator does not wait for them to be sent again."""
+    return mixture.means().to(device)
+
+
 @dataclass(frozen=True)
 class Mixture:
     """Equal parts of `components` normals whose means lie on the sphere of radius sqrt(size).
@@ -122,7 +129,7 @@ class Mixture:
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         part = torch.randint(self.components, (n,), generator=rng, device=rng.device)
         noise = torch.randn(n, self.size, generator=rng, device=rng.device)
-        return self.means().to(rng.device)[part] + self.spread * noise
+        return _means_on(self, rng.device)[part] + self.spread * noise
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(start, end, share[:, None])

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.errors import BadInput, unknown
+from evenodds.game.arithmetic import constant
 from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.slices import items_of_all, summed, whole
@@ -301,7 +302,7 @@ class Classify(TaskDefaults):
         """
         chances = logits.softmax(1)
         if self.shares is not None:
-            due = chances.new_tensor(self.shares)
+            due = constant(tuple(self.shares), chances.device, chances.dtype)
             chances = chances * (due / due.sum() / (summed(chances.sum(0)) / items).clamp(min=1e-3))
             chances = chances / chances.sum(1, keepdim=True)
         sure = (chances.amax(1) >= self.threshold).float()

@@ -180,8 +180,8 @@ class Contest:
     @cached_property
     def slopes_everywhere(self) -> bool:
         """Whether the discriminator's cost has a slope at every fake logit, as simultaneous moves need."""
-        logits = torch.linspace(-8, 8, 65, requires_grad=True)
-        (slope,) = torch.autograd.grad(self.loss(torch.zeros(65), logits)[0].sum(), logits)
+        logits = torch.linspace(-8, 8, 65, device=self._place).requires_grad_()
+        (slope,) = torch.autograd.grad(self.loss(torch.zeros_like(logits), logits)[0].sum(), logits)
         return bool((slope != 0).all())
 
     def _slope_ratio(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ class Contest:
         """
         if self.fake_weights is not None or (self.relative and self.tells_signs):
             return True
-        real, fake = (torch.linspace(-1, 1, 4).add(shift).requires_grad_() for shift in (0.3, -0.2))
+        real, fake = (self._logits().add(shift).requires_grad_() for shift in (0.3, -0.2))
         discriminator, generator = self.loss(real, fake)
         cost = discriminator[0] + 2 * generator[0]  # the plain sum of a zero-sum game has no slope
         slopes = torch.autograd.grad(cost, (real, fake), allow_unused=True)
@@ -238,7 +238,7 @@ class Contest:
     @cached_property
     def relative(self) -> bool:
         """Whether the generator's cost depends on the real logits, found by asking for its gradient."""
-        real, fake = (torch.linspace(-1, 1, 4).add(shift).requires_grad_() for shift in (0.3, -0.2))
+        real, fake = (self._logits().add(shift).requires_grad_() for shift in (0.3, -0.2))
         cost = self.loss(real, fake)[1].sum()
         (gradient,) = torch.autograd.grad(cost, real, allow_unused=True)
         return gradient is not None and bool((gradient != 0).any())
@@ -249,7 +249,7 @@ class Contest:
 
         A distance between sets of logits is the same from both sides. Then no logit says that an item is real.
         """
-        real, fake = (torch.linspace(-1, 1, 4).add(shift) for shift in (0.3, -0.2))
+        real, fake = (self._logits().add(shift) for shift in (0.3, -0.2))
         plain, exchanged = self.loss(real, fake)[0].mean(), self.loss(fake, real)[0].mean()
         return not torch.allclose(plain, exchanged, rtol=1e-4)
 
@@ -263,8 +263,18 @@ class Contest:
         """
         return self.oriented and (self.relative or any(self._balances(shift) for shift in (0.0, 1.0)))
 
+    @property
+    def _place(self) -> torch.device:
+        """Where the loss computes: it may have numbers of its own, as that of BEGAN has."""
+        own = (*self.loss.parameters(), *self.loss.buffers()) if isinstance(self.loss, nn.Module) else ()
+        return own[0].device if own else torch.device("cpu")
+
+    def _logits(self) -> Tensor:
+        """(4,) to ask the loss with."""
+        return torch.linspace(-1, 1, 4, device=self._place)
+
     def _balances(self, shift: float) -> bool:
-        ratio = torch.tensor([1 / 3, 1.0, 3.0], dtype=torch.float64)
+        ratio = torch.tensor([1 / 3, 1.0, 3.0], dtype=torch.float64, device=self._place)
         real, fake = ((ratio.log() + shift).requires_grad_() for _ in range(2))
         at_real, at_fake = torch.autograd.grad(self.loss(real, fake)[0].sum(), (real, fake))
         return bool(torch.allclose(ratio * at_real + at_fake, torch.zeros_like(ratio), atol=1e-6))

@@ -124,6 +124,7 @@ class Neighbours(nn.Module):
     as other columns tell of each. Where columns are many, several in a row share theirs.
     """
 
+    kind: Tensor
     table: Tensor
     """(n, E) the rows that are looked up, 0 where nothing is known."""
     known: Tensor
@@ -138,7 +139,7 @@ class Neighbours(nn.Module):
         self.count = count
         self.weights = nn.Parameter(torch.zeros(kinds, columns))
         self.sharpness = nn.Parameter(torch.full((kinds, 1), -0.7))
-        self.kind = [column * kinds // columns for column in range(columns)]
+        self.register_buffer("kind", torch.arange(columns) * kinds // columns, persistent=False)
         self.register_buffer("table", torch.zeros(rows, sum(max(1, size) for *_, size in row_blocks) or columns))
         self.register_buffer("known", torch.zeros(rows, columns))
         self.register_buffer("rows", torch.arange(rows))

@@ -63,6 +63,8 @@ class Generator(nn.Module):
     """(K, A, GRID) of amounts."""
     floors: Tensor
     """(A,) of amounts, their least number."""
+    order: Tensor
+    """Of the row's columns among amounts and choices."""
     levels: Tensor
     """(A, choices) where the choices that are numbers lie among the amounts; not a number for others."""
 
@@ -88,6 +90,7 @@ class Generator(nn.Module):
                 "generator=mlp"
             )
         self.layout = layout = Layout.of(shape[0], row_blocks)
+        self.register_buffer("order", layout.order, persistent=False)
         self.latent, self.condition, self.classes = latent, condition, classes
         if latent < (needed := self.numbers(shape, row_blocks)):
             raise BadInput(f"copula needs z of at least {needed} numbers for such rows, got {latent}")
@@ -126,7 +129,7 @@ class Generator(nn.Module):
                 level = pick[:, :1] & (made[:, amount, None] == self.levels[amount, : count - 1])
                 pick = torch.cat([pick[:, :1] & ~level.any(1, keepdim=True), pick[:, 1:] | level], 1)
             parts.append(SURE * pick)
-        return torch.cat(parts, 1).index_select(1, layout.order.to(z.device))
+        return torch.cat(parts, 1).index_select(1, self.order)
 
     @torch.no_grad()
     def fit(

@@ -63,11 +63,14 @@ class Polynomial(Linear):
                 f"degree {degree} of {size} numbers makes {count:,} monomials, not 1 to {_MOST:,}; change it"
             )
         super().__init__(size, count)
-        self.powers = [torch.tensor(list(combinations_with_replacement(range(size), k))) for k in range(1, degree + 1)]
+        self.degrees = range(1, degree + 1)
+        for k in self.degrees:
+            factors = torch.tensor(list(combinations_with_replacement(range(size), k)))
+            self.register_buffer(f"factors_{k}", factors, persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
         """All monomials of degree 1, then 2, ..."""
-        return torch.cat([x[:, factors.to(x.device)].prod(2) for factors in self.powers], 1)
+        return torch.cat([x[:, self.get_buffer(f"factors_{k}")].prod(2) for k in self.degrees], 1)
 
 
 class Fourier(Linear):

@@ -12,6 +12,7 @@ import time
 import zipfile
 from base64 import b64decode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,8 @@ from evenodds.runs.find import find
 from evenodds.runs.watching import RunView, Watching
 from evenodds.server.bounds import Overloaded, Replaced
 from evenodds.server.loaded import Loaded, Worker
-from evenodds.studio import folders, state
+from evenodds.studio import data as studio_data
+from evenodds.studio import folders, starting, state
 from evenodds.studio.start import STATIC
 from tests.studio import opened, run_folder
 
@@ -372,6 +374,34 @@ class _Ended:
 
     def poll(self) -> int:
         return 0
+
+
+def _late(work: Any) -> Any:
+    """What two that ask at once both wait for, before either goes on."""
+    return lambda *words, **more: time.sleep(0.2) or work(*words, **more)
+
+
+def test_of_two_that_ask_at_once_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_folder(tmp_path)
+    (tmp_path / "data").mkdir()
+    for owner, name in ((studio_data, "open_data"), (state.Studio, "data"), (starting, "discard")):
+        monkeypatch.setattr(owner, name, _late(getattr(owner, name)))
+    process = _late(lambda _, start_new_session, **more: _Ended(start_new_session))
+    with opened(tmp_path, [tmp_path / "data"]) as client, ThreadPoolExecutor(2) as pool:
+
+        def at_once(method: str, path: str, **more: Any) -> list[Any]:
+            answers = pool.map(lambda _: client.request(method, f"/api/{path}", **more), range(2))
+            return sorted(answers, key=lambda answer: answer.status_code)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(launching.subprocess, "Popen", process)
+            begun = at_once("POST", "runs/digits-1/resume")
+        checked = at_once("POST", "data/check", json={"data": str(tmp_path / "data"), "recipe": "digits"})
+        gone = at_once("DELETE", "runs/digits-1", params={"sure": "digits-1"})
+    for answers, words in ((begun, "already"), (checked, "are being read"), (gone, "no run 'digits-1'")):
+        assert [answers[0].is_success, answers[1].status_code] == [True, 400]
+        assert words in answers[1].json()["error"]
+    assert len(list((tmp_path / ".trash").iterdir())) == 1
 
 
 WORK = r"""

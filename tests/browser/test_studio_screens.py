@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import threading
 import time
@@ -332,6 +333,60 @@ def test_a_column_with_the_class_is_asked_for_where_the_recipe_draws(
 
 
 @wide
+def test_what_is_answered_late_does_not_replace_what_was_chosen_since(
+    watched: Watched, places: tuple[Path, Path]
+) -> None:
+    page, late = watched.page, []
+    page.route(re.compile(r"/api/(data(\?|$)|settings\?recipe=digits)"), lambda route: late.append(route))
+    watched.show("#/", "h1:text-is('Runs')")
+    page.evaluate("place => localStorage.setItem('data-place', JSON.stringify(place))", str(places[1]))
+    watched.show("#/new", "option:text-is('ring') >> nth=1", "attached")
+    page.get_by_label("or data that come with evenodds").select_option("ring")
+    page.get_by_label("Folder or file").fill("typed")
+    images = page.locator("label.field", has=page.locator("code:text-is('images')")).locator("input")
+    of_ring = images.get_attribute("placeholder")
+    assert len(late) == 2
+    for route in late:
+        with page.expect_response(route.request.url):
+            route.continue_()
+    page.unroute_all()
+    page.get_by_role("button", name="dogs/").wait_for()  # what the folder holds is shown, and nothing is taken from it
+    assert page.get_by_label("Folder or file").input_value() == "typed"
+    assert page.locator("label:has-text('Recipe') select").first.input_value() == "ring"
+    assert page.locator("p.break b").inner_text() == "ring"
+    assert images.get_attribute("placeholder") == of_ring
+
+
+@wide
+def test_a_double_click_sends_one_request_and_confirms_nothing(watched: Watched) -> None:
+    page, sent = watched.page, []
+
+    def taken(route: Any) -> None:
+        if route.request.method == "GET":
+            route.fallback()
+        else:
+            sent.append(f"{route.request.method} {route.request.url.partition('/api/')[2]}")
+            route.fulfill(status=202, json={})
+
+    page.route("**/api/**", taken)
+    watched.show("#/run/old%20digits/tools", "text=Learn the encoder")
+    page.get_by_role("button", name="Learn the encoder").dblclick()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Yes, move it").dblclick()
+    page.get_by_role("button", name="Yes, I am sure").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    watched.show("#/run/few-1/tools", ".jobs, .place")
+    page.get_by_label("Folder or file").fill("anywhere")
+    page.get_by_role("button", name="Begin").dblclick()
+    watched.show("#/new", "option:text-is('ring') >> nth=1", "attached")
+    page.get_by_label("or data that come with evenodds").select_option("ring")
+    page.get_by_role("button", name="Start the run").dblclick()
+    page.wait_for_selector("h1:text-is('Runs')")
+    page.unroute_all()
+    assert sent == ["POST runs/old%20digits/encoder", "POST runs/few-1/folders", "POST runs"]
+
+
+@wide
 def test_samples_are_played_with(watched: Watched) -> None:
     page = watched.page
     watched.show("#/run/old%20digits/play", "canvas.one")
@@ -344,7 +399,7 @@ def test_samples_are_played_with(watched: Watched) -> None:
     page.get_by_role("button", name="Next seed").click()
     watched.drawn("16 samples of seed 1")
     page.get_by_role("button", name="Play the walk").click()
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause").click(timeout=90_000)  # the directions are found first
     page.get_by_label("Name of the pin").fill("mine")
     page.get_by_role("button", name="Pin", exact=True).click()
     page.wait_for_selector(".tags >> text=mine")

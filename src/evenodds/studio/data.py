@@ -206,12 +206,12 @@ class Check(BaseModel):
 async def check(request: Request, asked: Check) -> dict[str, Any]:
     """One check at a time; `GET /api/data/check` tells how far it is."""
     studio, galleries = studio_of(request), request.app.state.galleries
-    if galleries.check.get("state") == "reading":
-        raise BadInput("other data are being read; wait until that ends")
     data = await asyncio.to_thread(studio.data, asked.data)
     if asked.recipe not in names("recipes"):
         raise unknown("recipe", asked.recipe, names("recipes"))
     config = with_settings(read_recipe(asked.recipe), {"data": data})
+    if galleries.check.get("state") == "reading":  # no other request comes in between
+        raise BadInput("other data are being read; wait until that ends")
     galleries.check = {"state": "reading", "data": asked.data, "done": 0, "of": 0}
     threading.Thread(target=_check, args=(galleries, config), name="evenodds-check", daemon=True).start()
     return dict(galleries.check)

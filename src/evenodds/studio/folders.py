@@ -70,7 +70,7 @@ async def begin(request: Request, run: str, asked: Work) -> dict[str, Any]:
 def _begun(studio: Studio, folder: Path, source: str, command: str, asked: Work, uploads: Uploads) -> Path:
     """The folder of results of work that was started. No two have one name, also before anything is written."""
     home = studio.base / HOME / RESULTS
-    with studio.naming:
+    with studio.starting:
         out = new_folder(home, folder.name, launched(studio.base))
         words = [str(folder), source, str(out)]
         if command == "fill":

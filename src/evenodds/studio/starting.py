@@ -86,7 +86,7 @@ async def start(request: Request, asked: Start) -> dict[str, Any]:
 
 def _begun(studio: Studio, recipe: str, words: list[str]) -> Path:
     """The folder of a run that was started; where one failed before it wrote anything, the next takes its name."""
-    with studio.naming:
+    with studio.starting:
         folder = new_folder(studio.base, recipe, (one for one in launched(studio.base) if one.alive))
         launch([*words, "--out", str(folder), "--quiet"], folder, studio.base)
     return folder
@@ -162,10 +162,16 @@ async def _work(request: Request, run: str, command: str, *words: str) -> dict[s
     """Starts a command on a run, whose data the studio may read; BadInput where a process is at work on it."""
     studio, view = studio_of(request), studio_of(request).view(run)
     studio.require_own_data(view)
-    if any(one.alive and Path(one.folder) == view.folder for one in studio.processes()):
-        raise BadInput(f"a process works on {view.folder.name} already; wait until it ends, or stop it")
-    await asyncio.to_thread(launch, [command, str(view.folder), *words], view.folder, studio.base)
+    await asyncio.to_thread(_begun_on, studio, view.folder, [command, str(view.folder), *words])
     return {"run": run}
+
+
+def _begun_on(studio: Studio, folder: Path, words: list[str]) -> None:
+    """Of two that ask at once, the later is refused."""
+    with studio.starting:
+        if any(one.alive and Path(one.folder) == folder for one in studio.processes()):
+            raise BadInput(f"a process works on {folder.name} already; wait until it ends, or stop it")
+        launch(words, folder, studio.base)
 
 
 @router.delete("/runs/{run}", summary="Put a run in the bin")
@@ -177,9 +183,16 @@ async def discard_run(request: Request, run: str, sure: Annotated[str, Query(max
         raise BadInput("to put a run in the bin, its name is needed twice, the second time as `sure`")
     loaded: Loaded = request.app.state.loaded
     loaded.drop(folder)
-    place = await asyncio.to_thread(discard, folder, studio.base)
-    studio.again()
+    place = await asyncio.to_thread(_discarded, studio, run)
     return {"bin": str(place.relative_to(studio.base))}
+
+
+def _discarded(studio: Studio, run: str) -> Path:
+    """Where the run is now. Of two that ask at once, the later finds none."""
+    with studio.starting:
+        place = discard(studio.folder(run), studio.base)
+        studio.again()
+    return place
 
 
 @router.get("/suited", summary="The recipe that suits data")

@@ -40,8 +40,8 @@ class Studio:
     places: Places
     watching: Watching = field(init=False)
     start: str = field(init=False, default_factory=lambda: secrets.token_hex(4))
-    naming: threading.Lock = field(init=False, default_factory=threading.Lock)
-    """Held from the choice of a folder's name until the process is started that writes it."""
+    starting: threading.Lock = field(init=False, default_factory=threading.Lock)
+    """Held from the look at what is there, or at work, until the process is started that goes by it."""
     _looked: float = field(init=False, default=0.0)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _launched: list[Launched] = field(init=False, default_factory=list)

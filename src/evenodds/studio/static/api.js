@@ -39,6 +39,7 @@ export async function ask(url, options = {}) {
 }
 
 export const get = async (url) => (await ask(url)).json();
+export const blobOf = async (url) => (await ask(url)).blob();
 
 export async function send(method, url, body) {
   const options = { method };
@@ -48,27 +49,28 @@ export async function send(method, url, body) {
   return answer.status === 204 ? null : answer.json();
 }
 
-// Calls `tell` with what has changed, and `fail` with what went wrong, until the returned function is called.
+// Calls `tell` with what has changed, and `fail` with what went wrong, until end(); again() asks now. What was asked before counts no more.
 export function poll(url, seconds, tell, fail) {
-  let tag = "", timer = 0, ended = false;
-  const round = async () => {
+  let tag = "", timer = 0, round = new AbortController();
+  const end = () => { round.abort(); clearTimeout(timer); };
+  const again = async () => {
+    end();
+    const { signal } = round = new AbortController();
     try {
       if (!document.hidden || !tag) {
-        const answer = await ask(url, tag ? { headers: { "if-none-match": tag } } : {});
-        if (answer.status !== 304) {
-          const body = await answer.json();
-          tag = answer.headers.get("etag") || "";
-          if (!ended) tell(body);
-        }
-        if (!ended) fail(null);
+        const answer = await ask(url, { signal, headers: tag ? { "if-none-match": tag } : {} }), body = answer.status === 304 ? null : await answer.json();
+        if (signal.aborted) return;
+        if (body !== null) { tag = answer.headers.get("etag") || ""; tell(body); }
+        fail(null);
       }
     } catch (error) {
-      if (!ended) fail(error);
+      if (signal.aborted) return;
+      fail(error);
     }
-    if (!ended) timer = setTimeout(round, 1000 * seconds);
+    timer = setTimeout(again, 1000 * seconds);
   };
-  round();
-  return () => { ended = true; clearTimeout(timer); };
+  again();
+  return { again, end };
 }
 
 // One request in flight; of those that come meanwhile, the latest is sent next and the others never.

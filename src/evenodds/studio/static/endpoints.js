@@ -1,13 +1,11 @@
 // The HTTP API, as the server describes it.
 
-import { useEffect, useState } from "./vendor/preact-htm.js";
-import { get } from "./api.js";
+import { useAnswer } from "./hooks.js";
 import { html, Line } from "./parts.js";
 import { t } from "./strings.js";
 
 export function ApiView() {
-  const [api, setApi] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get("/api/openapi.json").then(setApi).catch(setError); }, []);
+  const [api, error] = useAnswer("/api/openapi.json");
   const all = Object.entries(api?.paths ?? {}).flatMap(([path, methods]) => Object.entries(methods).map(([method, about]) => ({ path, method, ...about })));
   const kind = (schema = {}) => schema.type || schema.anyOf?.map((one) => one.type).filter((one) => one !== "null").join(" | ") || "";
   return html`<h1>${t("api_title")}</h1><p>${t("api_why")} <a href="/api/openapi.json">openapi.json</a></p><${Line} error=${error} />

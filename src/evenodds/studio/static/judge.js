@@ -1,7 +1,9 @@
 // How good a run is: its scores, another run beside it, training images beside its samples, trials, the report.
 
-import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
-import { get, Latest, path, query, tab } from "./api.js";
+import { useState } from "./vendor/preact-htm.js";
+import { get, path, query, tab } from "./api.js";
+import { SendButton } from "./buttons.js";
+import { useAnswer, useOthers } from "./hooks.js";
 import { Busy, figure, fromText, html, Line, Shown, Working } from "./parts.js";
 import { t } from "./strings.js";
 
@@ -23,11 +25,7 @@ function Copies({ copies }) {
 }
 
 function Scores({ run }) {
-  const [found, setFound] = useState(null), [error, setError] = useState(null);
-  useEffect(() => {
-    setError(null);
-    if (run.evaluated) get(path("runs", run.run, "evaluation")).then(setFound).catch(setError);
-  }, [run.run, run.evaluated, run.changed]);
+  const [found, error] = useAnswer(run.evaluated ? path("runs", run.run, "evaluation") : null, `${run.evaluated}-${run.changed}`);
   if (!found) return html`<${Line} error=${error} />`;
   return html`<p class=${found.sound ? "" : "error"}><b>${found.verdict[0]}</b></p>${found.verdict.slice(1).map((line) => html`<p>${line}</p>`)}
     <${Table} label=${t("scores")} head=${[t("score"), t("value"), t("interval"), t("floor"), t("better")]}
@@ -36,16 +34,11 @@ function Scores({ run }) {
 }
 
 function Against({ run }) {
-  const [names, setNames] = useState([]), [other, setOther] = useState(""), [ranked, setRanked] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get("/api/runs").then((list) => setNames(list.runs.map((one) => one.run).filter((name) => name !== run))).catch(setError); }, [run]);
-  useEffect(() => {
-    setRanked(null); setError(null);
-    if (other) get("/api/compare" + query({ first: run, second: other })).then(setRanked).catch(setError);
-  }, [run, other]);
+  const [names, unlisted] = useOthers(run), [other, setOther] = useState(""), [ranked, error] = useAnswer(other ? "/api/compare" + query({ first: run, second: other }) : null);
   const entry = (score, name) => { const one = score.entries.find((one) => one.name === name); return one ? `${figure(one.value)} (${between(one.low, one.high)})` : "–"; };
   const better = (score) => (score.entries.some((one, k) => k > 0 && !one.with_the_best) ? score.entries[0].name : t("no_difference"));
   return html`<section><div class="head"><h2>${t("compare_reports")}</h2><label>${t("with_run")} <select value=${other} onChange=${(e) => setOther(e.target.value)}><option value="">${t("nobody")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></label></div>
-    <p class="muted">${t("compare_why")}</p><${Line} error=${error} />${ranked ? html`<${Table} label=${t("compare_reports")} head=${[t("score"), run, other, t("ahead")]}
+    <p class="muted">${t("compare_why")}</p><${Line} error=${unlisted || error} />${ranked ? html`<${Table} label=${t("compare_reports")} head=${[t("score"), run, other, t("ahead")]}
       rows=${ranked.scores.map((score) => [score.title, entry(score, run), entry(score, other), better(score)])} />
       ${Object.entries(ranked.left_out).map(([name, why]) => html`<p class="error">${name}: ${why}</p>`)}` : null}</section>`;
 }
@@ -57,26 +50,24 @@ function Pair({ pair, seed }) {
     <figcaption><span class="break">${name}</span><small>${t("nearness")} ${figure(pair.ratio)}${pair.suspected ? html` · <b class="error">${t("suspected")}</b>` : null}</small></figcaption></figure>`;
 }
 
+async function pairs(url) {
+  const found = await get(url);
+  return { ...found, pairs: found.pairs.map((one) => ({ ...one, blobs: one.pictures.map(fromText) })) };
+}
+
 // Samples, each beside the training image nearest to it. It is asked for: the data are read.
 function Resembling({ run }) {
-  const [asked, setAsked] = useState(null), [found, setFound] = useState(null), [error, setError] = useState(null), [busy, setBusy] = useState(false), latest = useRef(new Latest());
-  useEffect(() => {
-    if (!asked) return;
-    setBusy(true);
-    latest.current.ask(path("runs", run, "resembling") + query({ ...asked, slot: `${tab}-pairs` }), async (answer) => {
-      const body = await answer.json();
-      setFound({ ...body, seed: asked.seed, pairs: body.pairs.map((one) => ({ ...one, blobs: one.pictures.map(fromText) })) });
-    }, (wrong) => { setError(wrong); setBusy(latest.current.next !== null); });
-  }, [asked]);
+  const [asked, setAsked] = useState(null), url = asked && path("runs", run, "resembling") + query({ ...asked, slot: `${tab}-pairs` });
+  const [found, error] = useAnswer(url, 0, pairs);
   const change = (more) => setAsked({ ...(asked ?? { n: PAIRS[0], seed: 0, order: "closest" }), ...more });
   return html`<section><h2>${t("resembling")}</h2><p class="muted">${t("resembling_why")}</p>
     ${asked ? html`<div class="fields"><label>${t("order")}<select value=${asked.order} onChange=${(e) => change({ order: e.target.value })}><option value="closest">${t("order_closest")}</option><option value="drawn">${t("order_drawn")}</option></select></label>
       <label>${t("seed")}<input type="number" min="0" value=${asked.seed} onInput=${(e) => e.target.value !== "" && change({ seed: Math.max(0, Math.round(Number(e.target.value))) })} /></label>
       <label>${t("how_many")}<select value=${asked.n} onChange=${(e) => change({ n: Number(e.target.value) })}>${PAIRS.map((n) => html`<option value=${n}>${n}</option>`)}</select></label></div>`
     : html`<div class="actions"><button onClick=${() => change({})}>${t("resembling_show")}</button></div>`}
-    <${Line} error=${error} />${busy ? html`<${Busy} text=${t("at_work")} />` : null}
+    <${Line} error=${error} />${asked && !found && !error ? html`<${Busy} text=${t("at_work")} />` : null}
     ${found ? html`<p><b>${t(found.copies ? "copies_yes" : "copies_no")}</b> ${t("copies_judged", { n: found.judged, share: percent(found.share), expected: percent(found.expected_high) })}</p>
-      <div class="pairs">${found.pairs.map((one) => html`<${Pair} key=${`${found.seed}:${one.sample}`} pair=${one} seed=${found.seed} />`)}</div>
+      <div class="pairs">${found.pairs.map((one) => html`<${Pair} key=${`${asked.seed}:${one.sample}`} pair=${one} seed=${asked.seed} />`)}</div>
       <p class="muted">${t("nearness_why", { among: found.among, of: found.trained_on, features: found.features })}</p>` : null}</section>`;
 }
 
@@ -91,16 +82,14 @@ function Trial({ trial }) {
 }
 
 function Trials() {
-  const [list, setList] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get("/api/trials").then(setList).catch(setError); }, []);
+  const [list, error] = useAnswer("/api/trials");
   return html`<section><h2>${t("trials")}</h2><p class="muted">${t("trials_why")}</p><${Line} error=${error} />
     ${list && !list.length ? html`<p class="empty">${t("trials_none")}</p>` : null}${(list ?? []).map((trial) => html`<${Trial} key=${trial.name} trial=${trial} />`)}</section>`;
 }
 
-export function JudgeView({ run, act }) {
-  const working = run.job !== null || run.state === "working", [about, setAbout] = useState(null);
-  useEffect(() => { get(path("runs", run.run, "about")).then(setAbout).catch(() => {}); }, [run.run]);
-  return html`<section><div class="head"><h2>${t("tab_report")}</h2><button disabled=${working} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}</button></div>
+export function JudgeView({ run, act, busy }) {
+  const working = run.job !== null || run.state === "working", [about] = useAnswer(path("runs", run.run, "about"));
+  return html`<section><div class="head"><h2>${t("tab_report")}</h2><${SendButton} disabled=${working || busy} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}<//></div>
     <p class="muted">${t("evaluate_why")}</p>${working ? html`<${Working} line=${run.job?.said || run.job?.command || run.by || ""} />` : null}
     ${run.report || working ? null : html`<p class="empty">${t("report_none")}</p>`}<${Scores} run=${run} />
     ${run.report ? html`<details class="whole"><summary>${t("report_whole")}</summary><p><a href=${path("runs", run.run, "report")} target="_blank" rel="noopener">${t("open_alone")}</a></p>

@@ -1,7 +1,8 @@
 // The list of runs: newest first, live.
 
-import { useEffect, useState } from "./vendor/preact-htm.js";
-import { path, poll } from "./api.js";
+import { useState } from "./vendor/preact-htm.js";
+import { path } from "./api.js";
+import { usePoll } from "./hooks.js";
 import { Busy, duration, figure, html, Line, short, Sparkline, whole } from "./parts.js";
 import { t } from "./strings.js";
 
@@ -34,8 +35,7 @@ function Row({ run }) {
 }
 
 export function RunsView() {
-  const [list, setList] = useState(null), [error, setError] = useState(null), [words, setWords] = useState(""), [most, setMost] = useState(SHOWN);
-  useEffect(() => poll("/api/runs", 1.5, setList, setError), []);
+  const [list, error] = usePoll("/api/runs", 1.5), [words, setWords] = useState(""), [most, setMost] = useState(SHOWN);
   if (!list) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const others = list.processes.slice(0, 5), sought = words.toLowerCase().split(/\s+/).filter(Boolean);
   const text = (run) => [run.run, run.recipe, run.task, run.data, t(`state_${run.state}`), run.verdict].join(" ").toLowerCase();

@@ -1,7 +1,9 @@
 // The tools of a run: a picture that is dropped is enlarged, restored, translated, segmented, classified, filled in, or encoded.
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
-import { ask, get, path, poll, query, send, tab } from "./api.js";
+import { blobOf, get, path, query, send, tab } from "./api.js";
+import { SendButton, StopButton } from "./buttons.js";
+import { useAnswer, usePoll, useTurns, useWork } from "./hooks.js";
 import { Busy, Drop, figure, FillsTables, fromText, html, Line, paint, shaped, Shown, Slider, Working } from "./parts.js";
 import { OneSample } from "./play.js";
 import { t } from "./strings.js";
@@ -12,22 +14,22 @@ async function readable(file, upload) {
     (await createImageBitmap(file)).close();
     return file;
   } catch {
-    return (await ask(path("uploads", upload))).blob();
+    return blobOf(path("uploads", upload));
   }
 }
 
 // A picture that is sent: {file, upload, height, width}.
 function useUpload() {
-  const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null), turns = useRef(0);
+  const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null), begin = useTurns();
   const take = async (file) => {
-    const turn = ++turns.current;
+    const counts = begin();
     setBusy(true); setError(null);
     let made = null, wrong = null;
     try {
       made = await send("POST", "/api/uploads", file);
       made = { ...made, file: await readable(file, made.upload) };
     } catch (why) { wrong = why; }
-    if (turn !== turns.current) return;  // another file was given meanwhile
+    if (!counts()) return;  // another file was given meanwhile
     if (wrong) setError(wrong); else setSent(made);
     setBusy(false);
   };
@@ -49,10 +51,20 @@ function Compare({ before, after, command }) {
 
 // A place on this machine: typed, or found by walking through the folders that the studio was started with.
 function Place({ label, value, onInput }) {
-  const [seen, setSeen] = useState(null), [error, setError] = useState(null);
-  const look = (place) => get("/api/data" + query({ place })).then((found) => { setSeen(found); setError(null); if (place) onInput(found.place); }).catch(setError);
+  const [seen, setSeen] = useState(null), [error, setError] = useState(null), begin = useTurns(), typed = useRef("");
+  typed.current = value;
+  const look = async (place) => {
+    const counts = begin();
+    try {
+      const found = await get("/api/data" + query({ place }));
+      if (!counts()) return;
+      setSeen(found); setError(null);
+      if (place && typed.current === value) onInput(found.place); // what is typed meanwhile stays
+    } catch (wrong) { if (counts()) setError(wrong); }
+  };
+  const close = () => { begin(); setSeen(null); };
   return html`<div class="place"><div class="fields"><label class="long">${label}<input value=${value} onInput=${(e) => onInput(e.target.value)} spellcheck=${false} /></label>
-      <button type="button" class="quiet" aria-expanded=${seen !== null} onClick=${() => (seen ? setSeen(null) : look(value))}>${t("browse")}</button></div><${Line} error=${error} />
+      <button type="button" class="quiet" aria-expanded=${seen !== null} onClick=${() => (seen ? close() : look(value))}>${t("browse")}</button></div><${Line} error=${error} />
     ${seen ? html`<ul class="tags">${seen.above ? html`<li><button type="button" class="link" onClick=${() => look(seen.above)}>↑ ${t("above")}</button></li>` : null}
       ${[...seen.folders.map((one) => [one, `${one.name}/`]), ...seen.files.map((one) => [one, one.name])].map(([one, name]) => html`<li key=${one.place}><button type="button" class="link" onClick=${() => look(one.place)}>${name}</button></li>`)}
       ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: shaped(seen.shape) })}</li>` : null}</ul>` : null}</div>`;
@@ -61,37 +73,26 @@ function Place({ label, value, onInput }) {
 // Whole folders, each a process of its own. `why`: what is made of them. `painted`: a promise of a mask for all pictures, of runs that fill in; else null. `back`:
 // whether the way back is taken.
 function Folders({ run, why, fills, painted, back }) {
-  const [list, setList] = useState([]), [place, setPlace] = useState(""), [masks, setMasks] = useState(""), [number, setNumber] = useState(4), [error, setError] = useState(null), at = path("runs", run, "folders");
-  useEffect(() => poll(at, 1.5, setList, setError), [run]);
-  const begin = async (event) => {
-    event.preventDefault();
-    try {
-      const mask = fills && painted && !masks ? { painted: (await send("POST", "/api/uploads", await painted)).upload } : fills ? { mask: masks } : {};
-      await send("POST", at, { place, ...mask, ...(fills ? { n: number } : {}), ...(back ? { back } : {}) });
-      setError(null); setList(await get(at));
-    } catch (wrong) { setError(wrong); }
-  };
-  const stop = (name) => send("POST", path("runs", run, "folders", name, "stop")).catch(setError);
+  const [place, setPlace] = useState(""), [masks, setMasks] = useState(""), [number, setNumber] = useState(4), at = path("runs", run, "folders"), [list, error, again] = usePoll(at, 1.5);
+  const [begin, busy, failed] = useWork(async () => {
+    const mask = fills && painted && !masks ? { painted: (await send("POST", "/api/uploads", await painted)).upload } : fills ? { mask: masks } : {};
+    await send("POST", at, { place, ...mask, ...(fills ? { n: number } : {}), ...(back ? { back } : {}) });
+    await again();
+  });
   const state = (one) => (one.alive ? "working" : one.percent === 100 ? "finished" : "stopped");
-  return html`<section><h2>${t("whole_folder")}</h2><p class="muted">${t(why)}</p><form onSubmit=${begin}><${Place} label=${t("data_path")} value=${place} onInput=${setPlace} />
+  return html`<section><h2>${t("whole_folder")}</h2><p class="muted">${t(why)}</p><form onSubmit=${(event) => { event.preventDefault(); begin(); }}><${Place} label=${t("data_path")} value=${place} onInput=${setPlace} />
       ${fills ? html`<${Place} label=${t(painted ? "masks_or_painted" : "masks_path")} value=${masks} onInput=${setMasks} /><div class="fields"><label>${t("fillings_each")}<select value=${number} onChange=${(e) => setNumber(Number(e.target.value))}>${[1, 2, 4, 8].map((n) => html`<option value=${n}>${n}</option>`)}</select></label></div>` : null}
-      <div class="actions"><button disabled=${!place}>${t("begin")}</button></div></form>
-    <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${state(one)}`}>${t(`state_${state(one)}`)}</span>
+      <div class="actions"><${SendButton} disabled=${busy || !place}>${t("begin")}<//></div></form>
+    <${Line} error=${error || failed} />${list?.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${state(one)}`}>${t(`state_${state(one)}`)}</span>
       ${one.percent === null ? null : html`<progress value=${one.percent} max="100" aria-label=${t("progress_of", { name: one.name })}></progress><span>${one.percent} %</span>`}
-      ${one.alive ? html`<button class="quiet" aria-label=${t("stop_work", { name: one.name })} onClick=${() => stop(one.name)}>${t("stop")}</button>` : null}
+      ${one.alive ? html`<${StopButton} class="quiet" aria-label=${t("stop_work", { name: one.name })} url=${path("runs", run, "folders", one.name, "stop")}>${t("stop")}<//>` : null}
       ${one.count ? html`<a class="button quiet" aria-label=${t("zip_of", { name: one.name })} href=${path("runs", run, "folders", one.name, "zip")} download="">ZIP</a>` : null}
       <small>${one.place} · ${t("files_so_far", { n: one.count })}</small><small>${one.said}</small></li>`)}</ul>` : null}</section>`;
 }
 
 // The truth of a picture: the result is held against it.
 function Truth({ run, sent, back }) {
-  const [true_, take, busy, error] = useUpload(), [scores, setScores] = useState(null), [failed, setFailed] = useState(null);
-  useEffect(() => {
-    setScores(null); setFailed(null);
-    let ended = false;
-    if (true_) get(path("runs", run, "scores") + query({ upload: sent.upload, truth: true_.upload, back })).then((found) => ended || setScores(found)).catch((wrong) => ended || setFailed(wrong));
-    return () => { ended = true; };
-  }, [true_, sent, back]);
+  const [true_, take, busy, error] = useUpload(), [scores, failed] = useAnswer(true_ && path("runs", run, "scores") + query({ upload: sent.upload, truth: true_.upload, back }));
   const rows = scores ? Object.entries(scores.total).filter(([, value]) => typeof value === "number") : [];
   return html`<h3>${t("truth")}</h3><p class="muted">${t("truth_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${true_ && !scores && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
@@ -100,34 +101,21 @@ function Truth({ run, sent, back }) {
 }
 
 function Convert({ run, about }) {
-  const [back, setBack] = useState(false), [sent, take, busy, error] = useUpload(), [after, setAfter] = useState(null), [failed, setFailed] = useState(null), [legend, setLegend] = useState([]);
-  useEffect(() => { if (about.converts.labels) get(path("runs", run, "legend")).then(setLegend).catch(setFailed); }, [run]);
-  useEffect(() => {
-    if (!sent) return;
-    setAfter(null); setFailed(null);
-    let ended = false;
-    ask(path("runs", run, "convert") + query({ upload: sent.upload, back, slot: `${tab}-convert` })).then((answer) => answer.blob()).then((blob) => ended || setAfter({ blob, of: sent, back })).catch((wrong) => ended || setFailed(wrong));
-    return () => { ended = true; };
-  }, [sent, back]);
-  return html`<section><h2>${about.command}</h2>${about.converts.back ? html`<div class="fields"><label><input type="checkbox" checked=${back} onChange=${(e) => setBack(e.target.checked)} /> ${t("way_back")}</label></div>` : null}<${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+  const [back, setBack] = useState(false), [sent, take, busy, error] = useUpload(), at = path("runs", run, "convert");
+  const [legend, unnamed] = useAnswer(about.converts.labels ? path("runs", run, "legend") : null);
+  const [after, failed] = useAnswer(sent && at + query({ upload: sent.upload, back, slot: `${tab}-convert` }), 0, blobOf);
+  return html`<section><h2>${about.command}</h2>${about.converts.back ? html`<div class="fields"><label><input type="checkbox" checked=${back} onChange=${(e) => setBack(e.target.checked)} /> ${t("way_back")}</label></div>` : null}<${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed || unnamed} />
     ${sent && !after && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
-    ${after ? html`<${Compare} before=${after.of.file} after=${after.blob} command=${about.command} />
-      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, back: after.back, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${after.of} back=${after.back} />` : null}
-    ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>
+    ${after ? html`<${Compare} before=${sent.file} after=${after} command=${about.command} />
+      <div class="actions"><a class="button quiet" href=${at + query({ upload: sent.upload, back, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${sent} back=${back} />` : null}
+    ${legend?.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>
     <${Folders} run=${run} why="whole_why" fills=${false} painted=${null} back=${back} />`;
 }
 
 const SHOWN = 10; // classes of a picture, the likeliest
 
 function Classify({ run }) {
-  const [sent, take, busy, error] = useUpload(), [found, setFound] = useState(null), [failed, setFailed] = useState(null);
-  useEffect(() => {
-    if (!sent) return;
-    setFound(null); setFailed(null);
-    let ended = false;
-    get(path("runs", run, "classes") + query({ upload: sent.upload })).then((told) => ended || setFound(told)).catch((wrong) => ended || setFailed(wrong));
-    return () => { ended = true; };
-  }, [sent]);
+  const [sent, take, busy, error] = useUpload(), [found, failed] = useAnswer(sent && path("runs", run, "classes") + query({ upload: sent.upload }));
   const likeliest = Object.entries(found?.probabilities ?? {}).sort((one, other) => other[1] - one[1]), more = likeliest.length - SHOWN;
   return html`<section><h2>${t("classify")}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${sent && !found && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
@@ -223,54 +211,48 @@ function MaskPainter({ sent, onMask }) {
 }
 
 function Fill({ run }) {
-  const [sent, take, busy, error] = useUpload(), [mask, setMask] = useState(null), [seed, setSeed] = useState(0), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
-  const latest = useRef(null);
-  latest.current = sent;
-  const fill = async (seed) => {
-    setFailed(null);
-    if (!mask) { setFailed(new Error(t("nothing_painted"))); return; }
-    setWorking(true); setSeed(seed);
-    try {
-      const { upload } = await send("POST", "/api/uploads", await mask);
-      const answer = await send("POST", path("runs", run, "fill"), { upload: sent.upload, mask: upload, n: 4, seed });
-      if (latest.current === sent) setDone({ note: answer.note, fillings: answer.fillings.map(fromText), links: answer.fillings.map((text) => `data:image/png;base64,${text}`) });
-    } catch (wrong) { if (latest.current === sent) setFailed(wrong); }
-    setWorking(false);
-  };
-  return html`<section><h2>${t("fill")}</h2><${Drop} onFile=${(file) => { setDone(null); take(file); }} busy=${busy && t("sending")} /><${Line} error=${error} />
-    ${sent ? html`<${MaskPainter} sent=${sent} onMask=${setMask} /><div class="actions"><button disabled=${working} onClick=${() => fill(seed)}>${t("fill")}</button>
-      <button class="quiet" disabled=${working || !done} onClick=${() => fill(seed + 1)}>${t("another")}</button></div>` : null}
+  const [sent, take, busy, error] = useUpload(), [mask, setMask] = useState(null), [seed, setSeed] = useState(0), [made, setMade] = useState(null), done = made?.of === sent ? made : null;
+  const [fill, working, failed] = useWork(async (seed) => {
+    if (!mask) throw new Error(t("nothing_painted"));
+    setSeed(seed);
+    const { upload } = await send("POST", "/api/uploads", await mask);
+    const answer = await send("POST", path("runs", run, "fill"), { upload: sent.upload, mask: upload, n: 4, seed });
+    setMade({ of: sent, note: answer.note, fillings: answer.fillings.map(fromText), links: answer.fillings.map((text) => `data:image/png;base64,${text}`) });
+  }, sent);
+  return html`<section><h2>${t("fill")}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error} />
+    ${sent ? html`<${MaskPainter} sent=${sent} onMask=${setMask} /><div class="actions"><${SendButton} disabled=${working} onClick=${() => fill(seed)}>${t("fill")}<//>
+      <${SendButton} class="quiet" disabled=${working || !done} onClick=${() => fill(seed + 1)}>${t("another")}<//></div>` : null}
     <${Line} error=${failed} />${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<a key=${k} class="saved" href=${done.links[k]} download=${`filling-${k + 1}.png`} title=${t("download")}><${Shown} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} /></a>`)}</div>` : null}</section>
     <${Folders} run=${run} why="whole_fill_why" fills=${true} painted=${mask} back=${false} />`;
 }
 
-function Reconstruct({ run, about, job }) {
-  const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false), [start, setStart] = useState(""), [end, setEnd] = useState("0:0");
-  useEffect(() => {
-    if (!sent) return;
-    setStart(""); setWorking(true); setFailed(null); setDone(null);
-    let ended = false;
-    send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => ended || setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch((wrong) => ended || setFailed(wrong)).finally(() => ended || setWorking(false));
-    return () => { ended = true; };
-  }, [sent]);
+async function reconstructed(url) {
+  const answer = await send("POST", url);
+  return { ...answer, source: fromText(answer.source), answer: fromText(answer.answer) };
+}
+
+function Reconstruct({ run, about, job, again }) {
+  const [sent, take, busy, error] = useUpload(), [start, setStart] = useState(""), [end, setEnd] = useState("0:0");
+  const [done, failed] = useAnswer(sent && path("runs", run, "reconstruct") + query({ upload: sent.upload }), 0, reconstructed);
+  const [learn, sending, refused] = useWork(async () => { await send("POST", path("runs", run, "encoder")); await again(); });
+  useEffect(() => setStart(""), [sent]);
   return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p>
-    ${about.encoder ? null : html`<p>${t("encoder_none")}</p><div class="actions"><button disabled=${job !== null} onClick=${() => send("POST", path("runs", run, "encoder")).then(() => setFailed(null)).catch(setFailed)}>${t("encoder_learn")}</button></div>
+    ${about.encoder ? null : html`<p>${t("encoder_none")}</p><div class="actions"><${SendButton} disabled=${sending || job !== null} onClick=${learn}>${t("encoder_learn")}<//></div>
       ${job ? html`<${Working} line=${job.said || job.command} />` : null}`}
-    ${about.encoder ? html`<${Drop} onFile=${take} busy=${busy && t("sending")} />` : null}<${Line} error=${error || failed} />
-    ${working ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${about.encoder ? html`<${Drop} onFile=${take} busy=${busy && t("sending")} />` : null}<${Line} error=${error || failed || refused} />
+    ${sent && !done && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<div class="fillings"><figure><${Shown} blob=${done.source} class="big" label=${t("your_picture")} /><figcaption>${t("your_picture")}</figcaption></figure>
       <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>
     ${done ? html`<${OneSample} key=${done.point} run=${run} about=${about} common=${{}} start=${start || done.point} end=${end} setStart=${setStart} setEnd=${setEnd} choose="" />` : null}`;
 }
 
-export function ToolsView({ run, job }) {
-  const [about, setAbout] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run, job?.command]);
+export function ToolsView({ run, job, again }) {
+  const [, error, about] = useAnswer(path("runs", run, "about"), job?.command); // what is there stays where asking again fails
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
   if (about.fills_tables) return html`<${FillsTables} />`;
-  return html`${about.converts ? html`<${Convert} run=${run} about=${about} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
+  return html`<${Line} error=${error} />${about.converts ? html`<${Convert} run=${run} about=${about} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
     ${about.classifies && images ? html`<${Classify} run=${run} />` : null}${about.classifies ? html`<${Folders} run=${run} why="whole_classify_why" fills=${false} painted=${null} back=${false} />` : null}
-    ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || about.classifies || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
+    ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} again=${again} />` : null}${about.converts || about.fills || about.classifies || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

@@ -185,7 +185,8 @@ def called(what: str, player: Callable[[Tensor], Any], given: Tensor) -> Any:
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    return torch.allclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
+    # The first is 16 times as fast as the second, and usual.
+    return torch.equal(one, other) or torch.allclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
 
 
 def _named(dtype: torch.dtype) -> str:

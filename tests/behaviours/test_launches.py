@@ -1,5 +1,7 @@
 """Compilation and graphs of a run that leaves them open: tried where they can pay, kept where they do, and said."""
 
+import gc
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +14,10 @@ from evenodds.game.learners import compiled, graphs
 from evenodds.game.learners.compiled import CompiledMoves
 from evenodds.runs import build, launches, probing
 from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
 from evenodds.runs.config_files import read, recipe
 from evenodds.runs.probing import Ahead
-from evenodds.runs.room import halved
+from evenodds.runs.room import halved, with_room
 from evenodds.runs.run import start
 from tests.short import AT_THE_END
 from tests.twins.test_graphs import StandIn
@@ -126,6 +129,26 @@ def test_graphs_where_they_are_faster(
     assert any(line.startswith(f"graphs={str(value).lower()}: ") and said in line for line in lines)
     assert choices["graphs"]["value"] is read(tmp_path / "config.yaml").graphs is value
     assert value is False or choices["graphs"]["replays"]["generator"] > 0
+
+
+def test_nothing_of_a_game_that_did_not_fit_is_there_when_the_next_one_is_built() -> None:
+    """The first run of a process is held in a circle by the frames in which torch imports itself."""
+    before: list[weakref.ref[torch.nn.Module]] = []
+
+    def work(config: Config) -> Config:
+        if before:
+            assert before[0]() is None
+            return config
+        played = torch.nn.Module()
+        played.circle = [played]
+        before.append(weakref.ref(played))
+        raise torch.OutOfMemoryError("full")
+
+    gc.disable()
+    try:
+        assert with_room(RING, work).accumulate == 2 * RING.accumulate
+    finally:
+        gc.enable()
 
 
 def test_a_game_in_pieces_is_recorded_no_more() -> None:

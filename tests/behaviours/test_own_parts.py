@@ -14,7 +14,6 @@ from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.game.schedule import Progress
 from evenodds.parts.losses.adversarial import non_saturating
-from evenodds.runs import assembly
 from evenodds.runs.allowed import allowing
 from evenodds.runs.assembly import Run
 from evenodds.runs.at_once import scores_items_alone
@@ -22,7 +21,9 @@ from evenodds.runs.build import build_decay, build_task
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
+from evenodds.runs.own_parts import _Trial, require_own_parts
 from evenodds.runs.reading import open_data
+from evenodds.runs.run import resume, start
 from evenodds.tasks._loss_check import require_loss, require_trained
 from evenodds.tasks.contest import Contest
 
@@ -234,7 +235,13 @@ def config(**settings: Any) -> Config:
 
 
 def run(**settings: Any) -> Run:
-    whole = config(**settings)
+    """A run of ring whose own parts were tried."""
+    tried = untried(config(**settings))
+    require_own_parts(tried)
+    return tried
+
+
+def untried(whole: Config) -> Run:
     return Run(whole, open_data(whole))
 
 
@@ -321,18 +328,33 @@ def test_parts_that_can_be_played_are_not_refused(settings: dict[str, Any]) -> N
 def test_a_penalty_of_images_is_tried_on_images() -> None:
     whole = with_settings(recipe("digits"), {"penalty": "own_parts_here:of_images", "batch": 8})
     whole = with_settings(whole, {"task": "generate", "simultaneous": False, "penalty_weight": 1.0})
-    Run(whole, open_data(whole))
+    require_own_parts(untried(whole))
 
 
-def test_nothing_of_a_run_is_changed_by_trying_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_a_run_is_changed_by_trying_its_parts() -> None:
     before = torch.random.get_rng_state()
     played = run(loss="Moving", penalty="Later", discriminator="Counting")
     assert torch.equal(torch.random.get_rng_state(), before)
-    monkeypatch.setattr(assembly, "require_own_parts", lambda *parts: None)
-    untried = run(loss="Moving", penalty="Later", discriminator="Counting")
-    assert played.task.contest.loss.level == untried.task.contest.loss.level  # type: ignore[attr-defined]
-    assert played.task.contest.penalty.calls == untried.task.contest.penalty.calls  # type: ignore[union-attr]
+    plain = untried(config(loss="Moving", penalty="Later", discriminator="Counting"))
+    assert played.task.contest.loss.level == plain.task.contest.loss.level  # type: ignore[attr-defined]
+    assert played.task.contest.penalty.calls == plain.task.contest.penalty.calls  # type: ignore[union-attr]
     assert played.game.players["discriminator"].calls == 0
+
+
+def test_parts_are_tried_once_whatever_is_measured_before_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every run that was thrown away tried them again."""
+    tried, built = [], []
+    on, begun = _Trial.on, Run.__post_init__
+    monkeypatch.setattr(_Trial, "on", lambda self, count: tried.append(count) or on(self, count))
+    monkeypatch.setattr(Run, "__post_init__", lambda self: built.append(self.config) or begun(self))
+    short = {"simultaneous": None, "images": 16, "batch": 8}
+    start(with_settings(config(discriminator="Judge"), short), out=tmp_path / "run")
+    assert tried == [2]
+    assert len(built) > 2
+    resume(tmp_path / "run", settings={"images": 32})
+    assert tried == [2, 2]
 
 
 def test_no_item_is_read_where_no_part_is_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +363,7 @@ def test_no_item_is_read_where_no_part_is_ones_own(monkeypatch: pytest.MonkeyPat
     asked: list[int] = []
     batch = type(data).batch
     monkeypatch.setattr(type(data), "batch", lambda self, index, *rest: asked.append(len(index)) or batch(self, index))
-    Run(whole, data)
+    require_own_parts(Run(whole, data))
     assert asked == [1]
 
 
@@ -488,4 +510,4 @@ def test_a_prior_that_is_none_is_refused(name: str, said: str, tmp_path: Path, m
     monkeypatch.syspath_prepend(tmp_path)
     config = with_settings(recipe("ring"), {"prior": f"own_priors:{name}", "data.n": 100})
     with allowing(["own_priors"]), pytest.raises(BadInput, match=f"prior 'own_priors:{name}' {said}"):
-        Run(config, open_data(config))
+        require_own_parts(untried(config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import evenodds
-from evenodds.apply.filling_rows import _parsed, fill_rows
+from evenodds.apply.filling_rows import _cell, _parsed, _writer, fill_rows
 from evenodds.apply.filling_tables import fill_table
 from evenodds.cli import main
 from evenodds.data.tables.rows import Column
@@ -94,6 +95,16 @@ def test_words_that_are_numbers_are_the_same_alone_and_beside_text(session: Sess
     assert placed(code, _parsed(code, [12345678901234567])).tolist() == [0]
 
 
+def test_a_learned_word_for_nothing_is_a_word() -> None:
+    """Beside True and False it was filled as False."""
+    column = Column("old", "words", words=("False", "True", "none"), levels=(0.0, 1.0, 2.0))
+    cells = [_cell(cell) for cell in (True, "none", "null")]
+    parsed = _parsed(column, cells)
+    known = [cell for cell, there in zip(cells, ~np.isnan(placed(column, parsed, True)), strict=True) if there]
+    assert known == [True, "none"]
+    assert _writer(column, known, parsed)(2.0) == "none"
+
+
 def test_what_is_no_text_stays_in_columns_that_are_not_learned(client: TestClient) -> None:
     body = json.dumps({"rows": [{**NOTHING, "age": 70, "more": "\ud83d"}]})
     answer = client.post("/v1/fill", content=body, headers={"content-type": "application/json"})
@@ -119,7 +130,7 @@ def test_several_fillings_are_draws_of_a_seed(client: TestClient) -> None:
     assert fillings(client, rows=[{**NOTHING, "age": 50}], strategy="draw", seed=7) == three[:1]
     assert len({str(one) for one in three}) > 1
     assert fillings(client, rows=[{**NOTHING, "age": 50}], count=3, seed=8) != three
-    assert fillings(client, rows=[{**NOTHING, "age": 50}], count=3, seed=7) == three, "whatever is kept of the last"
+    assert fillings(client, rows=[{**NOTHING, "age": 50}], count=3, seed=7) == three
 
 
 def test_a_csv_file_is_answered_as_the_command_fills_it(
@@ -192,6 +203,10 @@ def test_columns_that_are_not_learned_stay_and_that_is_said(session: Session) ->
     made = fill_rows(session, [{**ROW, "more": None}, {**ROW, "more": 1}, {**ROW, "whole": 1}])
     assert [row.get("more") for row in made.fillings[0]] == [None, 1, None]
     assert made.notes == ("Empty cells stay in 2 columns, which the run has not learned: 'more', 'whole'.",)
+    for nothing in (math.nan, "", " NaN"):
+        assert fill_rows(session, [{**ROW, "more": nothing, "whole": "none"}]).notes == (
+            "Empty cells stay in 1 column, which the run has not learned: 'more'.",
+        )
     with pytest.raises(BadInput, match="column 'age' has an infinite number; give null where nothing is known"):
         fill_rows(session, [{**ROW, "age": 10**400}])
 

@@ -176,6 +176,33 @@ def test_rows_of_other_columns_at_the_same_places_are_refused() -> None:
             require_kind(source, config, other)
 
 
+def test_rows_of_other_levels_at_the_same_places_are_refused() -> None:
+    """What was learned of 3 rooms became what is known of 4."""
+    levels, numbers = [1.0, 2.0, 3.0] * 10, np.random.default_rng(0).normal(size=30)
+    known = rows(rooms=levels, age=numbers)
+    card = DataCard(known.kind, known.shape, known.units, known.classes, known.columns)
+    source = replace(session_of(new_run(pictures(8))), card=card)
+    require_kind(source, source.config, rows(rooms=levels[::-1], age=3 * numbers))
+    some = np.where(np.arange(30) == 3, np.nan, [1.0, 2.0, 2.0] * 10)
+    for other, message in (
+        ([1.0, 2.0, 4.0] * 10, "cells of 4 and none of 3"),
+        (some, "cells of nothing and none of 3"),
+    ):
+        with pytest.raises(BadInput, match=f"column 'rooms' has {message}; bring them to the names"):
+            require_kind(source, source.config, rows(rooms=other, age=numbers))
+
+
+def test_a_value_that_goes_elsewhere_is_said() -> None:
+    said = []
+    for least, most in ((0, 9), (0, 99)):
+        c, conditions = encode_conditions(np.linspace(least, most, 20)[:, None], ["angle"])
+        dataset = replace(pictures(8, classes="ab"), y=None, classes=(), c=c, conditions=conditions)
+        settings = {"task": "condition", "task.kind": "values"}
+        said.append(Run(with_settings(new_run(pictures(8)).config, settings), dataset))
+    assert transfer(session_of(said[0]), said[1]).reason.endswith("; angle: 0 to 99 is here what 0 to 9 was")
+    assert "angle:" not in transfer(session_of(said[0]), said[0]).reason
+
+
 def test_outputs_with_all_classes_twice_keep_both() -> None:
     settings = {"task.way": "projection_auxiliary"}
     source, run = new_run(pictures(8, classes="abc"), **settings), new_run(pictures(8, classes="xcay"), 2, **settings)

@@ -147,7 +147,7 @@ def test_what_is_taken_is_what_was_read(name: str, tmp_path: Path, home: Path, m
     assert [str(place) in line and "--no-cache" in line for line in said] == [True, True]
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    monkeypatch.setattr(kept, "read_own", lambda place: pytest.fail("the cache was looked at"))
+    monkeypatch.setattr(kept, "taken", lambda place, words: pytest.fail("the cache was looked at"))
     with caching(False):
         load(source, **options)
 
@@ -202,10 +202,10 @@ def flipped(place: Path) -> None:
     place.write_bytes(content)
 
 
-def reworded(place: Path, **changes: object) -> None:
+def reworded(place: Path, others: dict[str, torch.Tensor] | None = None, **changes: object) -> None:
     tensors, words = read_tensors_and_words(place)
-    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
-    write_tensors(tensors, place, {**words, "card": json.dumps({**json.loads(words["card"]), **changes})})
+    tensors = others or {name: tensor.clone() for name, tensor in tensors.items()}
+    write_tensors(tensors, place, {**words, "text": json.dumps({**json.loads(words["text"]), **changes})})
 
 
 def linked(place: Path) -> None:
@@ -219,6 +219,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda place: place.write_bytes(b""),
     "no safetensors": lambda place: place.write_bytes(b"x" * 1000),
     "foreign": lambda place: save_file({"x": torch.zeros(3)}, place),
+    "foreign numbers": lambda place: reworded(place, {"x": torch.zeros(3, dtype=torch.bfloat16)}),
     "other words": lambda place: reworded(place, names=["evil"] * 6),
     "other types": lambda place: reworded(place, names=7),
     "a link": linked,

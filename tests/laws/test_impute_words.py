@@ -69,6 +69,17 @@ def test_long_tables_are_filled_part_by_part(monkeypatch: pytest.MonkeyPatch) ->
     assert np.array_equal(once, in_parts)
 
 
+def test_z_is_drawn_for_these_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was drawn for 4,096 rows, of which one took one: 4,096 fillings of a row took ten seconds."""
+    row, drawn, draw = np.array([[1.0, np.nan, np.nan]]), list[int](), Normal.__call__
+    monkeypatch.setattr(Normal, "__call__", lambda self, n, rng: (drawn.append(n), draw(self, n, rng))[1])
+    alone = fitted().impute(row, 40)
+    assert sum(drawn) == 48
+    monkeypatch.setattr(imputer, "ROOM", 5 * imputer.POOL * fitted().task.prior.size)  # five at a time
+    assert np.array_equal(fitted().impute(row, 33), alone[:33])
+    assert np.array_equal(fitted().impute(np.concatenate([table(9), row]), 40)[:, 9:], alone)
+
+
 def test_the_entries_of_a_column_are_hidden_together() -> None:
     task = Impute(Normal(8), Contest(non_saturating), blocks=BLOCKS)
     x = torch.zeros(64, 7)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from evenodds.apply.filling_frames import left_empty, require_learned
 from evenodds.apply.imputer import Imputer, imputer_of
 from evenodds.apply.strategies import Strategy, strategy_of
+from evenodds.data.encoding import UNKNOWN
 from evenodds.data.tables.cells import Parsed, WordCells, is_empty
 from evenodds.data.tables.rows import Column, unordered
 from evenodds.data.tables.types import placed_rows, spelled_as, without_absent, word_of
@@ -81,12 +82,15 @@ def fill_rows(
     imputer = imputer_of(session) if imputer is None else imputer
     how, columns = strategy_of(strategy, n), session.card.units.columns
     _require_cells(columns, rows)
-    cells = {column.name: [_cell(row[column.name]) for row in rows] for column in columns}
+    cells = {column.name: [_cell(row[column.name], column.form == "words") for row in rows] for column in columns}
     parsed, notes = without_absent(columns, {column.name: _parsed(column, cells[column.name]) for column in columns})
     x = placed_rows(columns, parsed)
     empty = np.isnan(x)
     to_fill = empty & ~empty.all(1, keepdims=True)
-    writers = [_writer(column, cells[column.name], parsed[column.name]) for column in columns]
+    writers = [
+        _writer(column, list(compress(cells[column.name], known)), parsed[column.name])
+        for column, known in zip(columns, ~empty.T, strict=True)
+    ]
     fillings = []
     for filling in imputer.fillings(x, n, how, seed, unordered(columns)):
         made = [dict(row) for row in rows]
@@ -95,7 +99,7 @@ def fill_rows(
             for row, value in zip(places.tolist(), column.held(filling[places, k]).tolist(), strict=True):
                 made[row][column.name] = written(value)
         fillings.append(made)
-    others = {str(name): any(row.get(name) is None for row in rows) for name in dict.fromkeys(itertools.chain(*rows))}
+    others = {str(name): any(_cell(row.get(name)) is None for row in rows) for name in dict.fromkeys(chain(*rows))}
     return FilledRows(fillings, (*notes, *left_empty(columns, others)))
 
 
@@ -118,14 +122,15 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, int | float | np.number) and not isinstance(cell, bool)
 
 
-def _cell(cell: Any) -> Any:
-    """None in place of NaN, of which nothing is known either."""
-    return cell if cell == cell else None
+def _cell(cell: Any, words: bool = True) -> Any:
+    """A cell; None where it is empty.
 
-
-def _known(cells: Sequence[Any]) -> list[Any]:
-    """The cells that are not empty, whatever they hold."""
-    return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and is_empty(cell))]
+    Args:
+        words: whether it is one of words, of which `without_absent` finds, and says, which others stand for nothing.
+    """
+    if isinstance(cell, str):
+        return None if (cell.strip().lower() in UNKNOWN if words else is_empty(cell)) else cell
+    return None if isinstance(cell, float | np.generic) and cell != cell else cell
 
 
 def _parsed(column: Column, cells: Sequence[Any]) -> Parsed:
@@ -135,7 +140,7 @@ def _parsed(column: Column, cells: Sequence[Any]) -> Parsed:
         words = WordCells(column.name, as_words=True)
         words.add([_text(column, cell) for cell in cells])
         return words.parsed("")
-    texts = ["" if cell is None or _is_number(cell) or is_empty(str(cell)) else str(cell) for cell in cells]
+    texts = ["" if cell is None or _is_number(cell) else str(cell) for cell in cells]
     if not any(texts):
         return Parsed.numbers(numbers)
     read = WordCells(column.name, like=column if column.spelling else None, as_numbers=column.form == "number")
@@ -170,13 +175,12 @@ def _text(column: Column, cell: Any) -> str:
     return text.lower() if isinstance(cell, bool | np.bool_) and text not in column.words else text
 
 
-def _writer(column: Column, cells: Sequence[Any], parsed: Parsed) -> Callable[[float], Any]:
-    """How the values of a column are written: as its cells are."""
-    known = _known(cells)
+def _writer(column: Column, known: Sequence[Any], parsed: Parsed) -> Callable[[float], Any]:
+    """How the values of a column are written: as those of its cells are of which something is known."""
     texts = any(isinstance(cell, str) for cell in known)
     if column.form == "words" and known and not texts and all(isinstance(cell, bool | np.bool_) for cell in known):
         return lambda value: column.words[int(value)].lower() == "true"
     if column.form in ("number", "words") and not (column.form == "number" and texts):
         return column.cell
-    spelled = spelled_as(column, parsed if texts else replace(parsed, values=np.full(len(cells), np.nan)))
+    spelled = spelled_as(column, parsed if texts else replace(parsed, values=np.full(len(parsed.values), np.nan)))
     return spelled.text

@@ -18,8 +18,9 @@ from evenodds.apply.strategies import DRAWS, Strategy, strategy_of
 from evenodds.data.readers.frames import parsed_like, read_frame
 from evenodds.data.readers.gaps import READS
 from evenodds.data.readers.table import READS as TEXTS
-from evenodds.data.readers.table import Opened, open_table, parsed_cells, require_columns
+from evenodds.data.readers.table import Opened, open_table, parsed_cells
 from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.datasets import require_columns
 from evenodds.data.tables.rewriting import Cells, with_cells
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values, unordered
 from evenodds.data.tables.types import Types, placed_rows, spelled_as, without_absent

@@ -90,14 +90,12 @@ class Imputer:
 
     Args:
         ask: answers requests, see `evenodds.tasks.impute.Impute.answer`, in place of the generator here.
-        pools: (seed, numbers of fillings) -> what `drawn` gives of them, where it is kept; None: it is drawn each time.
     """
 
     columns: Columns
     task: Impute
     generator: nn.Module
     ask: Callable[[Batch], Batch] | None = None
-    pools: Callable[[int, range], Tensor] | None = None
 
     def impute(self, x: ArrayLike, draws: int = 1, seed: int = 0) -> Table:
         """Several fillings of a table: of the one that was fitted, or of others with its columns.
@@ -149,21 +147,27 @@ class Imputer:
 
     def _drawn(self, table: Table, draws: int, seed: int, batch: int) -> tuple[Table, Table]:
         """As `_draws`, at once."""
-        common, places, size = self.columns.to_common(table), _places(table), self.task.prior.size
+        common, (places, at) = self.columns.to_common(table), _places(table)
         parts, sums = [], np.zeros((len(table), choices_in(self.columns.blocks)))
-        at_once = max(1, ROOM // (POOL * size))
+        at_once = max(1, ROOM // (POOL * self.task.prior.size))
         for k in range(0, draws, at_once):
-            pools = (self.pools or self.drawn)(seed, range(k, min(draws, k + at_once)))
-            rows = zip(torch.split(common, batch), torch.split(places, batch), strict=True)
-            made = [self._fill(x, pools[at]) for x, at in rows]
+            z = self._z(seed, range(k, min(draws, k + at_once)), places)
+            rows = zip(torch.split(common, batch), torch.split(at, batch), strict=True)
+            made = [self._fill(x, z[of]) for x, of in rows]
             parts.append(np.concatenate([values for values, _ in made], 1))
-            sums += pools.shape[1] * np.concatenate([shares for _, shares in made])
+            sums += z.shape[1] * np.concatenate([shares for _, shares in made])
         return np.concatenate(parts), self.columns.likeliest(sums / draws) if self.columns.words else sums
 
-    def drawn(self, seed: int, numbers: range) -> Tensor:
-        """(POOL, K, latent): draws of z for some fillings, each the same whichever others there are."""
-        rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in numbers]
-        return torch.stack([self.task.prior(POOL, rng) for rng in rngs], 1)
+    def _z(self, seed: int, numbers: range, places: Sequence[int]) -> Tensor:
+        """(len(places), K, latent): draws of z for some fillings, each the same whichever others there are."""
+        first, rng = numbers.start // BLOCK, torch.Generator()
+        blocks = range(first, -(-numbers.stop // BLOCK))
+
+        def drawn(place: int) -> Tensor:
+            z = [self.task.prior(BLOCK, rng.manual_seed(mix(seed, place, block))) for block in blocks]
+            return torch.cat(z)[numbers.start - BLOCK * first :][: len(numbers)]
+
+        return torch.stack([drawn(place) for place in places])
 
     def _fill(self, x: Tensor, z: Tensor) -> tuple[Table, Table]:
         """(n, E), (n, K, latent) -> (K, n, D) in the columns' own units, and (n, C) the probabilities of words."""
@@ -183,13 +187,16 @@ ROOM = 2**26
 """Numbers of z that are drawn at once."""
 POOL = 4096
 """Draws of z for each filling; each row takes one by what it holds, so that it gets the same alone and among others."""
+BLOCK = 16
+"""Fillings whose z are drawn together."""
 
 
-def _places(table: Table) -> Tensor:
-    """(N,) int64: the place in the pool for each row (N, D)."""
+def _places(table: Table) -> tuple[list[int], Tensor]:
+    """The places in the pool that the rows (N, D) take, and (N,) int64, the number of each row's among these."""
     rows = np.ascontiguousarray(np.where(np.isnan(table), np.nan, table + 0.0))
     sums = [int.from_bytes(blake2b(row, digest_size=8).digest(), "little") % POOL for row in rows]
-    return torch.tensor(sums, dtype=torch.int64)
+    places, at = np.unique(sums, return_inverse=True)
+    return places.tolist(), torch.from_numpy(at.reshape(-1))
 
 
 def commonest(draws: Table) -> Table:

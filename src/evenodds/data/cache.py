@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,18 +54,19 @@ def through_cache(path: Path, reader: str, options: Mapping[str, Any], read: Cal
     if say is None or words is None:
         return read()
     place, files = kept.place_of(words), _state(path)
-    if (earlier := _taken(place, words, files)) is not None:
+    words = f"{words} {files.digest}"
+    if (earlier := _taken(place, words)) is not None:
         say(f"images: as decoded before, from {place} (--no-cache decodes them anew)")
         return earlier
     begun, at = time.perf_counter(), time.time()
     settled = at - files.newest >= _SETTLED
-    with _noting(place.with_name(f"{place.stem}-notes.safetensors"), f"{words} {files.digest}", settled):
+    with _noting(place.with_name(f"{place.stem}-notes.safetensors"), words, settled):
         dataset = read()
     if dataset.items is not None:
         return dataset
     if time.perf_counter() - begun >= kept.WORTH and at - files.newest >= _SETTLED and _state(path) == files:
         with suppress(OSError):  # The next run then decodes again.
-            _keep(dataset, place, words, files)
+            _keep(dataset, place, words)
             say(f"images: kept as decoded in {place} (--no-cache keeps nothing)")
     return dataset
 
@@ -91,7 +91,7 @@ class _Noted(Notes):
     """
 
     def __init__(self, place: Path, words: str) -> None:
-        super().__init__(kept.taken(place, words) or {})
+        super().__init__((kept.taken(place, words) or ({}, ""))[0])
         self._place, self._words = place, words
 
     def update(self, notes: Mapping[str, Tensor]) -> None:  # type: ignore[override]
@@ -151,12 +151,6 @@ class _BesideCard:
 class _Card:
     """A data set of images without its numbers."""
 
-    reading: str
-    """See `_words`."""
-    files: str
-    """The state of the files."""
-    sums: dict[str, int]
-    """The CRC-32 of each tensor."""
     units: Units
     classes: tuple[str, ...]
     names: tuple[str, ...]
@@ -165,20 +159,15 @@ class _Card:
     beside: dict[str, _BesideCard] = field(default_factory=dict)
 
 
-def _taken(place: Path, words: str, files: _State) -> Dataset | None:
+def _taken(place: Path, words: str) -> Dataset | None:
     """The data set of an earlier reading; None where there is none that fits, or it is damaged."""
-    try:
-        tensors, told = kept.read_own(place)
-        card = as_type(parse_json(told["card"].encode(), str(place)), _Card, str(place))
-        if zlib.crc32(told["card"].encode()) != int(told["sum"]) or (card.reading, card.files) != (words, files.digest):
-            return None
-        if {name: kept.checksum(tensor) for name, tensor in tensors.items()} != card.sums:
-            return None
-        dataset = _dataset(tensors, card)
-    except (BadInput, OSError, LookupError, ValueError, TypeError):
+    if (found := kept.taken(place, words)) is None:
         return None
-    kept.used(place)
-    return dataset
+    tensors, card = found
+    try:
+        return _dataset(tensors, as_type(parse_json(card.encode(), str(place)), _Card, str(place)))
+    except (BadInput, LookupError, ValueError, TypeError):
+        return None
 
 
 def _dataset(tensors: Mapping[str, Tensor], card: _Card) -> Dataset:
@@ -213,19 +202,17 @@ def _as_shown(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2) if x.ndim == 4 else x
 
 
-def _keep(dataset: Dataset, place: Path, words: str, files: _State) -> None:
+def _keep(dataset: Dataset, place: Path, words: str) -> None:
     """Writes the file; OSError where it cannot be kept."""
     parts = {"x": dataset.x, "y": dataset.y, "c": dataset.c, "groups": dataset.groups, "apart": dataset.apart}
     parts |= {f"beside.{name}": one.values for name, one in dataset.beside.items()}
     parts |= {f"{_FACTS}{name}": part for name, part in as_notes(dataset.facts, dataset.head).items()}
     tensors = {name: _as_stored(part) for name, part in parts.items() if part is not None}
-    sums = {name: kept.checksum(tensor) for name, tensor in tensors.items()}
     plain = {"units": dataset.units.to_json(), "classes": dataset.classes, "names": dataset.names}
     conditions = None if dataset.conditions is None else dataset.conditions.to_json()
     beside = {name: _card_of(one) for name, one in dataset.beside.items()}
-    card = {"reading": words, "files": files.digest, "sums": sums, **plain, "report": dataset.report}
-    text = json.dumps({**card, "conditions": conditions, "beside": beside})
-    kept.write(place, tensors, {"card": text, "sum": str(zlib.crc32(text.encode()))})
+    card = {**plain, "report": dataset.report, "conditions": conditions, "beside": beside}
+    kept.keep(place, words, tensors, json.dumps(card))
 
 
 def _card_of(beside: Beside) -> dict[str, Any]:

@@ -27,9 +27,7 @@ from evenodds.files.write import replaced
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "MOST_BYTES", "WORTH", "caching", "checksum", "keep", "place_of", "read_own", "taken", "told", "used", "write",
-]  # fmt: skip
+__all__ = ["MOST_BYTES", "WORTH", "caching", "keep", "place_of", "taken", "told"]
 
 MOST_BYTES = 8 << 30
 """Of all that is kept, where EVENODDS_CACHE_GIB says nothing else."""
@@ -85,55 +83,32 @@ def place_of(words: str) -> Path:
     return cache_folder() / "data" / f"{sha256(words.encode()).hexdigest()[:32]}.safetensors"
 
 
-def read_own(place: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the words of a file of this user.
+def taken(place: Path, words: str) -> tuple[dict[str, Tensor], str] | None:
+    """The tensors and the text that `keep` has written under these words; None where there is nothing such, or it is
+    damaged."""
+    try:
+        status = os.lstat(place)
+        if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+            return None
+        tensors, told = read_tensors_and_words(place)
+        text = told.get("text", "")
+        if (told["words"], told["sums"]) != (words, _sums(tensors, text)):
+            return None
+    except (BadInput, OSError, LookupError, ValueError, TypeError):
+        return None
+    with suppress(OSError):  # what was not used for the longest time is removed first
+        os.utime(place)
+    return tensors, text
+
+
+def keep(place: Path, words: str, tensors: Mapping[str, Tensor], text: str = "") -> None:
+    """Writes contiguous tensors and a text, which only the user can read, after room was made for them.
 
     Raises:
-        BadInput: it is no such file, or damaged.
-        OSError: it is not there.
+        OSError: they cannot be kept.
     """
-    status = os.lstat(place)
-    if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
-        raise BadInput(f"{place} is no file of this user")
-    return read_tensors_and_words(place)
-
-
-def checksum(tensor: Tensor) -> int:
-    """The CRC-32 of a contiguous tensor."""
-    return zlib.crc32(tensor.numpy().reshape(-1).view("uint8").data)
-
-
-def used(place: Path) -> None:
-    """Notes that a file was used: what was not for the longest time is removed first."""
-    with suppress(OSError):
-        os.utime(place)
-
-
-def taken(place: Path, words: str) -> dict[str, Tensor] | None:
-    """What `keep` has written under these words; None where there is nothing such, or it is damaged."""
-    try:
-        tensors, told = read_own(place)
-        if (told["words"], told["sums"]) != (words, _sums(tensors)):
-            return None
-    except (BadInput, OSError, LookupError, ValueError):
-        return None
-    used(place)
-    return tensors
-
-
-def keep(place: Path, words: str, tensors: Mapping[str, Tensor]) -> None:
-    """Writes contiguous tensors, see `write`."""
-    write(place, tensors, {"words": words, "sums": _sums(tensors)})
-
-
-def _sums(tensors: Mapping[str, Tensor]) -> str:
-    return json.dumps({name: checksum(tensor) for name, tensor in sorted(tensors.items())})
-
-
-def write(place: Path, tensors: Mapping[str, Tensor], words: Mapping[str, str]) -> None:
-    """Writes a file that only the user can read, after room was made for it; OSError where it cannot be kept."""
-    most, needed = _most_bytes(), sum(tensor.nbytes for tensor in tensors.values())
-    needed += sum(len(text) for text in words.values())
+    told = {"words": words, "sums": _sums(tensors, text)} | ({"text": text} if text else {})
+    most, needed = _most_bytes(), sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, told.values()))
     place.parent.mkdir(parents=True, exist_ok=True)
     place.parent.chmod(0o700)
     if needed > most:
@@ -143,8 +118,14 @@ def write(place: Path, tensors: Mapping[str, Tensor], words: Mapping[str, str]) 
         raise OSError("no room")
     with replaced(place) as temporary:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        write_tensors(tensors, temporary, words)
+        write_tensors(tensors, temporary, told)
         temporary.chmod(0o600)
+
+
+def _sums(tensors: Mapping[str, Tensor], text: str) -> str:
+    """The CRC-32 of each contiguous tensor by its name, and of a text by none."""
+    sums = {name: zlib.crc32(tensor.numpy().reshape(-1).view("uint8").data) for name, tensor in tensors.items()}
+    return json.dumps(dict(sorted((sums | ({"": zlib.crc32(text.encode())} if text else {})).items())))
 
 
 def _make_room(folder: Path, most: int) -> None:

@@ -40,7 +40,6 @@ from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out, looks
 from evenodds.runs.memory import require_round
-from evenodds.runs.own_parts import require_own_parts
 from evenodds.runs.remembering import remember
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
@@ -110,7 +109,6 @@ class Run:
         self.extras = build_extras(config)
         self._split()
         remember(players.values(), self.dataset, self.train_index, config.seed)
-        require_own_parts(config, self.task, players, self.dataset, self.engine)
         self._listen()
 
     def _require_memory(self) -> None:

@@ -13,7 +13,7 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
 
-__all__ = ["chosen_moves", "scores_items_alone"]
+__all__ = ["built_early", "chosen_moves", "scores_items_alone"]
 
 
 def chosen_moves(config: Config, dataset: Dataset) -> Choice:
@@ -24,18 +24,17 @@ def chosen_moves(config: Config, dataset: Dataset) -> Choice:
     Raises:
         BadInput: the run cannot be built with alternating moves either.
     """
-    weight = 1.0 if config.penalty_weight is None else config.penalty_weight
-    reason = _hindrance(replace(config, penalty_weight=weight), dataset)
+    reason = _hindrance(config, dataset)
     return Choice("simultaneous", not reason, reason or "both players move from one pass in rounds without a penalty")
 
 
 def _hindrance(config: Config, dataset: Dataset) -> str:
     """Why the players cannot move at once; nothing where they can."""
     try:
-        run = Run(replace(config, simultaneous=True), dataset)
+        run = built_early(config, dataset, simultaneous=True)
         run.task.moves()
     except BadInput as error:
-        Run(replace(config, simultaneous=False), dataset)  # what is wrong with both is no reason
+        built_early(config, dataset, simultaneous=False)  # what is wrong with both is no reason
         return str(error).partition("; set ")[0]  # what to do about it is done here
     c = torch.zeros(1, run.task.condition_length, device=run.engine.device) if run.task.condition_length else None
     discriminator = run.task.unconditional(run.game.players, dataset.shape, c).get("discriminator")
@@ -44,6 +43,12 @@ def _hindrance(config: Config, dataset: Dataset) -> str:
     items = run.engine.send(dataset.batch(torch.arange(4) % len(dataset)))["x"]
     alone = scores_items_alone(discriminator, items)
     return "" if alone else "the discriminator does not score each item for itself, by one logit"
+
+
+def built_early(config: Config, dataset: Dataset, simultaneous: bool) -> Run:
+    """A run that is not played, with some weight of the penalty where that is still open."""
+    weight = 1.0 if config.penalty_weight is None else config.penalty_weight
+    return Run(replace(config, penalty_weight=weight, simultaneous=simultaneous), dataset)
 
 
 @torch.no_grad()

@@ -142,7 +142,7 @@ class _Store:
 
     def __post_init__(self) -> None:
         self.place = kept.place_of(self.words)
-        tensors = kept.taken(self.place, self.words) or {}
+        tensors, _ = kept.taken(self.place, self.words) or ({}, "")
         self.rows = tensors.get("rows", torch.empty(0, dtype=torch.int64))
         self.features = tensors.get("features", torch.empty(0, self.width))
 

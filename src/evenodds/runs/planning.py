@@ -18,7 +18,7 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.game.watch.thresholds import LONG
 from evenodds.runs.assembly import Run
-from evenodds.runs.at_once import chosen_moves
+from evenodds.runs.at_once import built_early, chosen_moves
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice, chosen_task, chosen_views
 from evenodds.runs.config import AUTO_TASK, Config
@@ -26,6 +26,7 @@ from evenodds.runs.config_files import origin
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import find
 from evenodds.runs.held_out import looks
+from evenodds.runs.own_parts import has_own_parts, require_own_parts
 from evenodds.runs.values import Part
 
 __all__ = ["TooShort", "plan", "planned_looks", "settle", "settle_task"]
@@ -145,6 +146,8 @@ def settle(
         choices.append(chosen_views(dataset, dataset.split(config.held_out, SPLIT_SEED)[0]))
         say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
         config = replace(config, views=tuple(choices[-1].value))
+    if has_own_parts(config):  # before anything is measured with them
+        require_own_parts(built_early(config, dataset, bool(config.simultaneous)))
     if config.simultaneous is None:
         choices.append(chosen_moves(config, dataset))
         say(f"simultaneous={str(choices[-1].value).lower()}: {choices[-1].reason}")

@@ -15,7 +15,6 @@ from evenodds.game.pace import Way, rates_in_turn
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Training, train
 from evenodds.runs.config import Config
-from evenodds.runs.room import free_memory
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
@@ -138,9 +137,8 @@ class Ahead:
         return min(self.measured, self.budget or inf)
 
     def forget(self) -> None:
-        """The runs that were built give their memory back."""
+        """The runs that were built are not asked for again: nothing of them stays once whoever has them returns."""
         self.latest.clear()
-        free_memory()
 
 
 @dataclass

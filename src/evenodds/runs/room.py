@@ -13,7 +13,7 @@ from evenodds.errors import BadInput
 from evenodds.game import processes
 from evenodds.runs.config import Config
 
-__all__ = ["free_memory", "halved", "with_room"]
+__all__ = ["halved", "with_room"]
 
 T = TypeVar("T")
 
@@ -39,11 +39,11 @@ def with_room(config: Config, work: Callable[[Config], T], say: Callable[[str], 
                 f"the memory of the device does not hold a batch of {config.batch}; give fewer, such as "
                 f"--set batch={max(1, config.batch // 2)}. {error}"
             ) from error
-        free_memory()
+        _free_memory()
 
 
-def free_memory() -> None:
-    """What is no longer held is given back to the device."""
+def _free_memory() -> None:
+    """What nobody uses is given back, also what is held in a circle, as by the frames in which torch imports itself."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -49,6 +49,7 @@ from evenodds.runs.following import (
 )
 from evenodds.runs.launches import choose_launches
 from evenodds.runs.listeners._logging import require_loggers
+from evenodds.runs.own_parts import require_own_parts
 from evenodds.runs.planning import plan, planned_looks, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
@@ -338,5 +339,9 @@ def gone_on(
     for applied in remedies:
         say(f"with the remedy: {applied}")
     on_first(lambda: write_config(folder, config))
-    opening = partial(write, folder=folder, plan=RunPlan(config)) if begins else partial(note_processes, folder)
+
+    def opening(run: Run) -> None:
+        require_own_parts(run)
+        write(run, folder, RunPlan(config)) if begins else note_processes(folder, run)
+
     return play(config, dataset, folder, listeners, say, opening)

@@ -74,7 +74,7 @@ def require_kind(source: Session, config: Config, dataset: Dataset) -> None:
     if source.card.shape == dataset.shape and (other := _other_column(source.card, dataset)):
         raise BadInput(
             f"the run {quoted(source.folder)} has learned from other columns: {other}; bring them to the names, the "
-            "words and the order of that run, or leave --from out"
+            "words, the levels and the order of that run, or leave --from out"
         )
     shares, classes = config.task.options.get("shares"), source.card.classes
     if shares is not None and shares == source.config.task.options.get("shares") and len({*shares}) > 1:
@@ -88,15 +88,32 @@ def require_kind(source: Session, config: Config, dataset: Dataset) -> None:
 
 def _other_column(card: DataCard, dataset: Dataset) -> str:
     """The first column of a table that is another one at its place, in words; empty where none is."""
-    before = [column.words for column in card.units.columns] or [()] * len(card.columns)
-    now = [column.words for column in dataset.units.columns] or [()] * len(dataset.columns)
-    pairs = zip(zip(card.columns, before, strict=False), zip(dataset.columns, now, strict=False), strict=False)
-    for number, (old, new) in enumerate(pairs, 1):
-        if old[0] != new[0]:
-            return f"column {number} is '{new[0]}', and was '{old[0]}'"
-        if old[1] != new[1]:
-            return f"column '{new[0]}' has the words {some_names(new[1])}, and had {some_names(old[1])}"
+    pairs = zip(card.columns, _columns(card), dataset.columns, _columns(dataset), strict=False)
+    for number, (was, (words, choices), name, (new_words, new_choices)) in enumerate(pairs, 1):
+        if name != was:
+            return f"column {number} is '{name}', and was '{was}'"
+        if words != new_words:
+            return f"column '{name}' has the words {some_names(new_words)}, and had {some_names(words)}"
+        if choices != new_choices:
+            more, fewer = [c for c in new_choices if c not in choices], [c for c in choices if c not in new_choices]
+            said = [f"cells of {some_names(more)}"] * bool(more) + [f"none of {some_names(fewer)}"] * bool(fewer)
+            return f"column '{name}' has {' and '.join(said)}"
     return ""
+
+
+def _columns(data: DataCard | Dataset) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Of each column of a table its words, and what is chosen among in it, each with weights of its own."""
+    if not (columns := data.units.columns):
+        return [((), ())] * len(data.columns)
+    return [(one.words, () if data.has_gaps else one.chosen) for one in columns]
+
+
+def _ranges(card: DataCard) -> dict[str, str]:
+    """From where to where each value goes that samples are asked for by."""
+    if (conditions := card.conditions) is None or conditions.binary:
+        return {}
+    low, high = (side * (len(conditions.names) // len(side)) for side in (conditions.units.low, conditions.units.high))
+    return {name: f"{a:g} to {b:g}" for name, a, b in zip(conditions.names, low, high, strict=True)}
 
 
 def transfer(source: Session, run: Run) -> Choice:
@@ -130,7 +147,9 @@ def transfer(source: Session, run: Run) -> Choice:
     known = [c for c in new.classes if c in old.classes]
     classes = {"known": known, "new": [c for c in new.classes if c not in known]}
     figures = {"images": source.images, "players": taken, "classes": classes}
-    return Choice("from", str(source.folder), _in_words(source, taken, classes), figures)
+    before, now = _ranges(source.card), _ranges(run.card_light)
+    moved = [f"; {k}: {now[k]} is here what {before[k]} was" for k in now if now[k] != before.get(k, now[k])]
+    return Choice("from", str(source.folder), _in_words(source, taken, classes) + "".join(moved), figures)
 
 
 def _begins(player: nn.Module, taken: Mapping[str, Any]) -> bool:

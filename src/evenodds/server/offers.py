@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,6 @@ ON_DEVICE = 2**20
 """The same of other devices."""
 FILLED = 16
 """Rows of a table that are filled in a pass, where they are not wide."""
-KEPT = 2**25
-"""Numbers of z that are kept at most, four bytes each."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,6 @@ class Offers:
         encoder: of the run, where it has one.
         network: of a run that makes images of images.
         back: the network of its way back, where it learned both.
-        kept: the last draws of z for rows, which most requests ask for again.
     """
 
     session: Session
@@ -66,7 +63,6 @@ class Offers:
     encoder: nn.Module | None = None
     network: Network | None = None
     back: Network | None = None
-    kept: dict[tuple[int, range], torch.Tensor] = field(default_factory=dict, compare=False)
 
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
@@ -151,18 +147,7 @@ class Offers:
             made = ask(self.filling_rows(request["z"].shape[1]), {name: one.numpy() for name, one in request.items()})
             return {name: torch.from_numpy(value) for name, value in made.items()}
 
-        imputer = imputer_of(self.session)
-
-        def pools(seed: int, numbers: range) -> torch.Tensor:
-            kept = self.kept.get((seed, numbers))
-            if kept is None:
-                kept = imputer.drawn(seed, numbers)
-                self.kept.clear()
-                if kept.numel() <= KEPT:
-                    self.kept[seed, numbers] = kept
-            return kept
-
-        return replace(imputer, ask=answer, pools=pools)
+        return replace(imputer_of(self.session), ask=answer)
 
     def require_back(self) -> None:
         """BadInput where there is no way back, or where it is all there is."""

@@ -22,9 +22,9 @@ from evenodds.data.folders.labels import negative
 from evenodds.data.folders.splits import checked
 from evenodds.data.pictures.ranges import Ranged, check_options, in_range, in_single, on_rounding
 from evenodds.data.readers.held import as_numpy, items_as_numpy
-from evenodds.data.readers.table import from_columns
 from evenodds.data.scale import Scale
 from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.datasets import from_columns
 from evenodds.data.tables.types import Types
 from evenodds.data.units import Units
 from evenodds.data.wording import count

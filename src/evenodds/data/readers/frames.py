@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.readers.table import from_columns, names_in, on_columns, require_columns, with_labels
 from evenodds.data.tables.cells import EXACT, Parsed, WordCells, decimal_points
+from evenodds.data.tables.datasets import from_columns, names_in, on_columns, require_columns, with_labels
 from evenodds.data.tables.rows import Column, Values, cells_of
 from evenodds.data.tables.types import Types
 from evenodds.errors import BadInput

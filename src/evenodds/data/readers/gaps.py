@@ -11,7 +11,8 @@ from typing import Any
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.frames import parsed_frame, read_frame
 from evenodds.data.readers.table import READS as TEXTS
-from evenodds.data.readers.table import from_columns, on_columns, open_table, parsed_cells, require_columns
+from evenodds.data.readers.table import open_table, parsed_cells
+from evenodds.data.tables.datasets import from_columns, on_columns, require_columns
 from evenodds.data.tables.types import Types
 from evenodds.errors import BadInput
 

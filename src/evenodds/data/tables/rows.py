@@ -108,6 +108,12 @@ class Column:
         return of if self.levels or self.missing else 0
 
     @property
+    def chosen(self) -> tuple[str, ...]:
+        """What each of these stands for, as the table spells it; nothing where there is nothing to choose."""
+        named = ("other numbers",) * bool(self.knots) + tuple(map(self.text, self.levels)) + ("nothing",) * self.missing
+        return named if self.choices else ()
+
+    @property
     def width(self) -> int:
         """The numbers that players see of it."""
         return bool(self.knots) + self.choices

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.export.about import About, about_run
-from evenodds.export.entry import ANY_SIZE, BATCH
+from evenodds.export.entry import ANY_SIZE, BATCH, FILLINGS
 from evenodds.export.graphs import Graph, Options, graph_of
 from evenodds.export.inside import DIGEST, graph_digest
 from evenodds.export.parity import Parity, compared, drawn
@@ -102,7 +102,7 @@ def export(
 def _traced(session: Session, graph: Graph, least: int) -> Any:
     """The graph as torch.export sees it, for any batch and, where they are free, sides of so many units at least."""
     dim = torch.export.Dim
-    axes: dict[str, Any] = {BATCH: dim(BATCH)}
+    axes: dict[str, Any] = {BATCH: dim(BATCH), FILLINGS: dim(FILLINGS)}
     for name in ANY_SIZE:
         axes[name] = dim(name) if graph.multiple == 1 else graph.multiple * dim(f"{name}_units", min=least)
     shapes = tuple({k: axes[side] for k, side in enumerate(one.shape) if side in axes} for one in graph.inputs)

@@ -17,8 +17,8 @@ from evenodds.apply.filling_tables import fill_table
 from evenodds.apply.imputer import imputer_of
 from evenodds.cli import main
 from evenodds.data.readers.gaps import gaps
-from evenodds.data.readers.table import parsed_table
 from evenodds.data.tables.delimited import delimited
+from evenodds.data.tables.opened import parsed_table
 from evenodds.data.tables.rewriting import with_cells
 from evenodds.data.tables.rows import Column
 from evenodds.errors import BadInput

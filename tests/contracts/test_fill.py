@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from evenodds.apply.imputer import Imputer, Settings, fit
+from evenodds.apply.imputer import Settings, fit
 from evenodds.data.tables.columns import SCALES, Columns
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
@@ -30,6 +30,7 @@ from evenodds.parts.networks import modern
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Normal
 from evenodds.parts.row_entries import entries_of
+from evenodds.runs.imputing import Imputer
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
 

@@ -46,9 +46,14 @@ class Exported:
         about, parity = self.about, self.parity
         entries = ", ".join(map(str, about.inputs)), ", ".join(map(str, about.outputs))
         of = "share of other labels" if about.answers == "segment" else "difference from the run, of [-1, 1],"
+        kept = (
+            f"The file keeps {about.kept_rows:,} rows of the run's data, which it looks up: whoever gets it gets these "
+            "rows."
+        )
         return [
             f"{about.answers}: {entries[0]} -> {entries[1]}",
             f"largest {of} {parity.difference:.2g} on {parity.cases} requests (at most {parity.limit:.2g} is allowed)",
+            *([kept] if about.kept_rows else []),
         ]
 
 

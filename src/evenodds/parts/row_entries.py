@@ -62,8 +62,13 @@ class Entries:
         return logits.index_copy(1, self.words, choices.to(logits.dtype))
 
 
-@lru_cache(maxsize=64)
 def entries_of(blocks: tuple[Block, ...], device: torch.device) -> Entries:
     """Those of rows, kept: a batch on an accelerator does not wait for them to be sent again."""
+    # Where memory is counted, what is made holds no numbers and says that it is on the CPU; see evenodds.runs.peak.
+    return _kept(blocks, device, torch.empty(0).is_meta)
+
+
+@lru_cache(maxsize=64)
+def _kept(blocks: tuple[Block, ...], device: torch.device, counted: bool) -> Entries:
     with torch.inference_mode(False):
         return Entries(blocks, device)

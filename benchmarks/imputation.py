@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evenodds.apply.imputer import Imputer, Settings, fit
+from evenodds.apply.imputer import Settings, fit
 from evenodds.files.write import write_json
+from evenodds.runs.imputing import Imputer
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = {"letter": 6_000, "spam": 4_601}

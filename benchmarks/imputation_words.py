@@ -26,8 +26,9 @@ import torch
 from numpy.typing import NDArray
 
 from common.mixed_tables import MIXED
-from evenodds.apply.imputer import Imputer, Settings, fit
+from evenodds.apply.imputer import Settings, fit
 from evenodds.files.write import write_json
+from evenodds.runs.imputing import Imputer
 
 RESULTS = Path(__file__).parent / "results"
 Table = NDArray[np.float64]

@@ -223,7 +223,6 @@ LINES: dict[str, tuple[str, str]] = {
         "fill gaps --out a; move gaps.csv elsewhere.csv; fill gaps --out b",
         "fill gaps elsewhere.csv --out b",
     ),
-    "a run that fills tables is put to work by": ("export gaps --out a.onnx", "fill gaps gaps.csv --out a"),
     "{} fills images; {}: evenodds fill": (
         "fill filling photos/1.png",
         "fill filling photos/1.png --mask mask.png -n 1",

@@ -24,7 +24,7 @@ from evenodds.files.tensors import read_tensors_and_words
 from tests.advice import TRIED, meant, messages, on, refused, told
 from tests.advice_left import MACHINE, NETWORK, NO_ADVICE, PROCESSES
 from tests.advice_lines import LINES, RUNS
-from tests.behaviours import test_advice_on_calls, test_faces  # noqa: F401  (they add to TRIED)
+from tests.behaviours import test_advice_on_calls, test_faces, test_fill_exported  # noqa: F401  (they add to TRIED)
 from tests.behaviours.test_advice import CASES, MEANT
 from tests.behaviours.test_advice_on_settings import MEANT as SETTINGS_MEANT
 from tests.contracts.test_export import stand_in

@@ -15,15 +15,15 @@ import evenodds
 from evenodds.apply.filling_frames import fill_frame
 from evenodds.apply.filling_tables import fill_table
 from evenodds.apply.imputer import imputer_of
+from evenodds.apply.making import filler_of
 from evenodds.cli import main
 from evenodds.data.readers.gaps import gaps
-from evenodds.data.readers.table import parsed_table
 from evenodds.data.tables.delimited import delimited
+from evenodds.data.tables.opened import parsed_table
 from evenodds.data.tables.rewriting import with_cells
 from evenodds.data.tables.rows import Column
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.export.graphs import possible
 from evenodds.files.regular import open_regular
 from evenodds.runs.session import Session
 from tests.short import AT_THE_END
@@ -200,7 +200,7 @@ def test_what_it_does_not_do_is_said(session: Session, home: Path, capsys: pytes
     assert main(["sample", str(session.folder)]) == 2
     assert f"draws no samples; put it to work: evenodds fill {session.folder}" in capsys.readouterr().err
     with pytest.raises(BadInput, match=r"is put to work by: evenodds fill .* or evenodds serve"):
-        possible(session)
+        filler_of(session)
 
 
 def test_rows_that_it_keeps_are_handed_on_where_that_is_said(
@@ -214,7 +214,7 @@ def test_rows_that_it_keeps_are_handed_on_where_that_is_said(
     assert "The run keeps 114 rows of its data" in page
     assert "The data themselves are not here" not in page
     assert main(["card", str(session.folder)]) == 0
-    assert "rows of the data are in the checkpoints" in capsys.readouterr().out
+    assert "rows of the data, which the filler looks up" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

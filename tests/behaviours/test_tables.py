@@ -20,7 +20,6 @@ import torch
 
 import evenodds
 from evenodds.apply.asked_rows import RowFilter
-from evenodds.apply.imputer import commonest
 from evenodds.cli import main
 from evenodds.data.sources import load
 from evenodds.data.tables.amounts import NumberStyle
@@ -32,6 +31,7 @@ from evenodds.files.read import read_json
 from evenodds.runs.card import read_card
 from evenodds.runs.config_files import read
 from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.imputing import commonest
 from evenodds.runs.run_data import open_run_data
 from evenodds.runs.values import Part
 from tests.sheets import write_sheet

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from evenodds.apply.imputer import Imputer, Settings, fit
+from evenodds.apply.imputer import Settings, fit
 from evenodds.data.tables.columns import SCALES, Columns
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
@@ -28,6 +29,8 @@ from evenodds.parts.masks import Boxes, Everything, Halves, OneOf, Scattered, St
 from evenodds.parts.networks import modern
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Normal
+from evenodds.parts.row_entries import entries_of
+from evenodds.runs.imputing import Imputer
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
 
@@ -214,6 +217,24 @@ def test_rows_look_up_others_but_not_themselves() -> None:
     found = [k for k in range(40) if k != 7]
     assert torch.allclose(vote[found], table[found], atol=5e-3)
     assert disagreement[found].max() < 0.1
+
+
+def test_of_rows_that_are_equally_near_the_first_are_found_whoever_else_asks() -> None:
+    blocks = (((), False, 4), ((), False, 3), ((-1.0, 1.0), False, 0))
+    net = rows.Neighbours(3, 300, 8, row_blocks=blocks).eval()
+    rng = seeded()
+    words = [one_hot(torch.randint(0, k, (300,), generator=rng), k).float() for k in (4, 3)]
+    table = torch.cat([*words, torch.randn(300, 1, generator=rng)], 1)
+    with torch.no_grad():
+        net.weights.normal_(0, 0.3, generator=rng)
+    net.replace(table, torch.ones(300, 3), torch.arange(300))
+    mask = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 1.0]]).repeat(10, 1)
+    x = table[:40] * entries_of(blocks, table.device).by_entry(mask)
+    together = net._search(x, mask, None)
+    for k in range(40):
+        assert torch.equal(net._search(x[k : k + 1], mask[k : k + 1], None)[0], together[k])
+    alike = (words[0] == words[0][0]).all(1).nonzero()[:8, 0]
+    assert torch.equal(together[0], alike), "rows with its word, in their order"
 
 
 # The task

@@ -63,12 +63,16 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "data/readers/packed.py",
         "data/peek.py",
     ),  # of the last headers alone
-    "pandas": ("data/readers/frames.py", "estimators/items.py"),  # sheets and tables of values; frames that users have
+    "pandas": (
+        "data/readers/frames.py",
+        "data/tables/frames.py",
+        "estimators/items.py",
+    ),  # sheets and tables of values; frames that users have
     "h5py": ("data/readers/h5.py",),  # neither links nor objects
     "pyarrow": (
         "data/folders/image_tables.py",
         "data/folders/row_groups.py",
-        "data/readers/frames.py",
+        "data/tables/frames.py",
     ),  # columns of bytes, numbers and words
     "pydicom": ("data/pictures/dicom.py",),
     "tifffile": ("data/pictures/tiff.py",),

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.apply import imputer
-from evenodds.apply.imputer import Imputer, Settings, fit
+from evenodds.apply.imputer import Settings, fit
 from evenodds.data.tables.columns import Columns, Table
 from evenodds.errors import BadInput
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
 from evenodds.parts.row_entries import Entries
+from evenodds.runs import imputing
+from evenodds.runs.imputing import Imputer
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.impute import HiddenCells, Impute
 
@@ -60,9 +61,9 @@ def test_words_are_drawn_by_their_probability() -> None:
 def test_long_tables_are_filled_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
     x = table(700)
     x[::2, 2] = np.nan
-    monkeypatch.setattr(imputer, "POOL", 512)
+    monkeypatch.setattr(imputing, "POOL", 512)
     once, sizes, to_common = fitted().mean(x, 2), list[int](), Columns.to_common
-    monkeypatch.setattr(imputer, "ROOM", 700 * 14)
+    monkeypatch.setattr(imputing, "ROOM", 700 * 14)
     monkeypatch.setattr(Columns, "to_common", lambda self, x: (sizes.append(len(x)), to_common(self, x))[1])
     in_parts = fitted().mean(x, 2)
     assert sizes == [512, 188]
@@ -75,7 +76,7 @@ def test_z_is_drawn_for_these_rows_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Normal, "__call__", lambda self, n, rng: (drawn.append(n), draw(self, n, rng))[1])
     alone = fitted().impute(row, 40)
     assert sum(drawn) == 48
-    monkeypatch.setattr(imputer, "ROOM", 5 * imputer.POOL * fitted().task.prior.size)  # five at a time
+    monkeypatch.setattr(imputing, "ROOM", 5 * imputing.POOL * fitted().latent)  # five at a time
     assert np.array_equal(fitted().impute(row, 33), alone[:33])
     assert np.array_equal(fitted().impute(np.concatenate([table(9), row]), 40)[:, 9:], alone)
 
@@ -110,7 +111,7 @@ def test_columns_go_to_entries_and_back() -> None:
     seen = columns.to_common(x)
     assert columns.widths == [1, 2]
     assert columns.blocks[1] == ((), False, 2)
-    assert seen[:, 1:].nan_to_num(-1).tolist() == [[1, 0], [0, 1], [-1, -1]]
+    assert np.nan_to_num(seen[:, 1:], nan=-1).tolist() == [[1, 0], [0, 1], [-1, -1]]
     assert np.array_equal(columns.to_units(seen[:2])[:, 1], x[:2, 1])
     assert Columns.of(x).blocks == ()
 

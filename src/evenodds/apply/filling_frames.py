@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from warnings import warn
 
 import numpy as np
 
 from evenodds.apply.imputer import imputer_of
-from evenodds.apply.strategies import Strategy, strategy_of
-from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_like
+from evenodds.apply.learned_columns import left_empty, require_learned
+from evenodds.data.readers.frames import Like, as_frame, completed, is_frame
+from evenodds.data.tables.frames import parsed_like
 from evenodds.data.tables.rows import Column, unordered
 from evenodds.data.tables.types import placed_rows, spelled_as, without_absent
-from evenodds.data.wording import listed, some_names
 from evenodds.errors import BadInput, Remark
-from evenodds.files.misfit import shortened
 from evenodds.runs.session import Session
+from evenodds.runs.strategies import Strategy, strategy_of
 
-__all__ = ["fill_frame", "left_empty", "require_learned"]
+__all__ = ["fill_frame"]
 
 
 def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: int = 0) -> Any:
@@ -76,17 +75,6 @@ def fill_frame(session: Session, frame: Any, strategy: Strategy = "mean", seed: 
     return completed(frame, made, empty & ~empty.all(1, keepdims=True))
 
 
-def left_empty(columns: tuple[Column, ...], empty: Mapping[str, bool]) -> list[str]:
-    """That columns with empty cells are not filled, as the run has not learned them, if there are any.
-
-    Args:
-        empty: by the names of all columns, whether one has an empty cell.
-    """
-    learned = {column.name for column in columns}
-    names = [shortened(name) for name, some in empty.items() if some and name not in learned]
-    return listed("Empty cells stay in {}, which the run has not learned: {}.", names, what="column")
-
-
 def _able(frame: Any, columns: tuple[Column, ...], places: list[int]) -> Any:
     """A data frame whose empty columns of numbers can hold words, dates and times, where they stand for these."""
     able = frame.copy(deep=False)
@@ -95,15 +83,3 @@ def _able(frame: Any, columns: tuple[Column, ...], places: list[int]) -> Any:
         if column.form != "number" and getattr(cells.dtype, "kind", "O") in "iuf" and cells.isna().all():
             able.isetitem(place, cells.astype(object if column.form in ("words", "time") else "datetime64[s]"))
     return able
-
-
-def require_learned(where: str, columns: tuple[Column, ...], names: list[str]) -> None:
-    """BadInput where columns of the run are missing, or there twice."""
-    missing = [shortened(column.name) for column in columns if column.name not in names]
-    if missing:
-        raise BadInput(
-            f"{where} has other columns than the run has learned: {some_names(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing; name columns as in its table"
-        )
-    if twice := [shortened(column.name) for column in columns if names.count(column.name) > 1]:
-        raise BadInput(f"{where} has two columns of the name {twice[0]}; rename one")

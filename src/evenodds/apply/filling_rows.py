@@ -6,20 +6,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evenodds.apply.filling_frames import left_empty, require_learned
-from evenodds.apply.imputer import Imputer, imputer_of
-from evenodds.apply.strategies import Strategy, strategy_of
-from evenodds.data.encoding import UNKNOWN
-from evenodds.data.tables.cells import Parsed, WordCells, is_empty
+from evenodds.apply.learned_columns import left_empty, require_learned
+from evenodds.apply.table_fillers import filler_of
+from evenodds.data.tables.cells import UNKNOWN, Parsed, WordCells, is_empty
 from evenodds.data.tables.rows import Column, unordered
 from evenodds.data.tables.types import placed_rows, spelled_as, without_absent, word_of
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
-from evenodds.runs.session import Session
+from evenodds.runs.imputing import Imputer, TableFiller
+from evenodds.runs.strategies import Strategy, strategy_of
+
+if TYPE_CHECKING:
+    from evenodds.runs.session import Session
 
 __all__ = ["FilledRows", "fill_rows"]
 
@@ -41,7 +43,7 @@ class FilledRows:
 
 
 def fill_rows(
-    session: Session,
+    run: Session | TableFiller,
     rows: Sequence[Row],
     n: int = 1,
     strategy: Strategy | None = None,
@@ -51,6 +53,7 @@ def fill_rows(
     """Fills the empty cells of rows, by a run that learned to fill tables; what is there stays as it is.
 
     Args:
+        run: that learned to fill tables, or what a file fills tables by, see `evenodds.export.table_fillers`.
         rows: each with all columns that the run learned, and perhaps others, which stay. None, NaN, empty text, and
             words for nothing as `evenodds fill` knows them, are empty cells. A row in which the run knows no cell stays
             empty.
@@ -79,8 +82,9 @@ def fill_rows(
         >>> len(made.fillings), made.fillings[0][0]["age"], made.fillings[0][0]["city"] in ("Bonn", "Rome")
         (3, 20.5, True)
     """
-    imputer = imputer_of(session) if imputer is None else imputer
-    how, columns = strategy_of(strategy, n), session.card.units.columns
+    filler = filler_of(run)
+    imputer = filler.imputer if imputer is None else imputer
+    how, columns = strategy_of(strategy, n), filler.columns
     _require_cells(columns, rows)
     cells = {column.name: [_cell(row[column.name], column.form == "words") for row in rows] for column in columns}
     parsed, notes = without_absent(columns, {column.name: _parsed(column, cells[column.name]) for column in columns})

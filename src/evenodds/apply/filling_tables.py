@@ -7,20 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.apply.filling_frames import require_learned
-from evenodds.apply.imputer import Imputer, imputer_of
-from evenodds.apply.strategies import DRAWS, Strategy, strategy_of
-from evenodds.data.readers.frames import parsed_like, read_frame
-from evenodds.data.readers.gaps import READS
-from evenodds.data.readers.table import READS as TEXTS
-from evenodds.data.readers.table import Opened, open_table, parsed_cells
+from evenodds.apply.learned_columns import require_learned
+from evenodds.apply.table_fillers import filler_of
 from evenodds.data.tables.cells import Parsed
-from evenodds.data.tables.datasets import require_columns
+from evenodds.data.tables.frames import READS as FRAMES
+from evenodds.data.tables.frames import parsed_like, read_frame
+from evenodds.data.tables.opened import READS as TEXTS
+from evenodds.data.tables.opened import Opened, open_table, parsed_cells, require_columns
 from evenodds.data.tables.rewriting import Cells, with_cells
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values, unordered
 from evenodds.data.tables.types import Types, placed_rows, spelled_as, without_absent
@@ -31,14 +29,20 @@ from evenodds.files.misfit import shortened
 from evenodds.files.outputs import Outputs
 from evenodds.files.regular import NotRegular, refusal
 from evenodds.files.text import csv_text
-from evenodds.runs.run_data import data_of
-from evenodds.runs.session import Session
+from evenodds.runs.imputing import Imputer, TableFiller
+from evenodds.runs.strategies import DRAWS, Strategy, strategy_of
+
+if TYPE_CHECKING:
+    from evenodds.runs.session import Session
 
 __all__ = ["Table", "fill_table", "rows_in"]
 
+READS = (*TEXTS, *FRAMES)
+"""The file names' endings of tables that are filled."""
+
 
 def fill_table(
-    session: Session,
+    run: Session | TableFiller,
     source: Path | None = None,
     out: Path | None = None,
     n: int = 1,
@@ -49,6 +53,7 @@ def fill_table(
     """Fills the empty cells of a table; returns the files, one for each filling.
 
     Args:
+        run: that learned to fill tables, or what a file fills tables by, see `evenodds.export.table_fillers`.
         source: text, a sheet of Excel or a Parquet table with the columns of the run's own; None for that one. What is
             filled in is spelled as the other cells of its column are, or as in the run's own where there are none.
         out: a folder, or the file of a single filling; None for `filled` in the run's folder. Text stays as it is but
@@ -64,17 +69,17 @@ def fill_table(
             user's would be replaced.
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
-    imputer = imputer_of(session)
+    filler = filler_of(run)
     how = strategy_of(strategy, n)
-    path = data_of(session.config, session.card, _ADVICE) if source is None else source
-    folder, names, stale = _places(path, session.folder / "filled" if out is None else out, n)
+    path = filler.own() if source is None else source
+    folder, names, stale = _places(path, filler.folder / "filled" if out is None else out, n)
     with locked(folder, "fill"):
         outputs = Outputs(folder, "fill", "name another folder with --out, or move it away")
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
-        table = Table.read(path, session)
+        table = Table.read(path, filler)
         say(table.said(_HOW[how]))
-        made = table.filled(imputer, n, how, seed)
+        made = table.filled(filler.imputer, n, how, seed)
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -84,7 +89,6 @@ def fill_table(
 
 
 _HOW = {"mean": f"the mean of {DRAWS} draws (words: the likeliest)", "draw": "draws"}
-_ADVICE = "name a table with the same columns: evenodds fill RUN TABLE.csv"
 
 
 def _places(source: Path, out: Path, n: int) -> tuple[Path, list[str], re.Pattern[str]]:
@@ -126,9 +130,9 @@ class Table:
     notes: Sequence[str]
 
     @staticmethod
-    def read(path: Path, session: Session) -> Table:
-        """Reads a table with the columns of a run, in any order, and perhaps others."""
-        columns, options = session.card.units.columns, _options(session)
+    def read(path: Path, filler: TableFiller) -> Table:
+        """Reads a table with the columns that were learned, in any order, and perhaps others."""
+        columns, options, learned = filler.columns, filler.options, {column.name for column in filler.columns}
         _require_table(path)
         opened, cells, stored = None, list[list[str]](), set[str]()
         if path.suffix.lower() in TEXTS:
@@ -136,7 +140,7 @@ class Table:
             names = opened.columns
             require_columns(path.name, names, None, ())
             used = {column.name: "words" for column in columns if column.form == "words" and column.name in names}
-            unused = {name: "none" for name in names if name not in session.card.columns}
+            unused = {name: "none" for name in names if name not in learned}
             require_learned(path.name, columns, names)
             parsed = parsed_cells(opened, Types(by_name={**used, **unused}), like=columns)[0]
         else:
@@ -148,7 +152,7 @@ class Table:
             cells = _texts(frame, names, columns, parsed)
         parsed, notes = without_absent(columns, parsed)
         x = placed_rows(columns, parsed, where=path.name)
-        others = [name for name in names if name not in session.card.columns]
+        others = [name for name in names if name not in learned]
         columns = tuple(one if one.name in stored else spelled_as(one, parsed[one.name]) for one in columns)
         return Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others, notes)
 
@@ -259,15 +263,10 @@ def _as_written(column: Column, cells: Iterable[str]) -> Column:
     return replace(column, decimals=same) if column.decimals < same <= MOST_DECIMALS else column
 
 
-def rows_in(path: Path, session: Session, most: int) -> int:
+def rows_in(path: Path, filler: TableFiller, most: int) -> int:
     """How many rows a table in a text file has, which is read as those of a run are; counted up to `most`."""
-    opened = open_table(path, *_given(_options(session)))
+    opened = open_table(path, *_given(filler.options))
     return sum(1 for _ in islice(opened.text.rows(), opened.header, opened.header + most))
-
-
-def _options(session: Session) -> Mapping[str, Any]:
-    """Of what read the data of a run."""
-    return {} if session.config.data is None else session.config.data.options
 
 
 def _given(options: Mapping[str, Any]) -> tuple[str | None, bool | None, str | None]:

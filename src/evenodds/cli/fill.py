@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from evenodds.apply.strategies import Strategy
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, app
 from evenodds.cli.convert import Again
@@ -14,8 +13,10 @@ from evenodds.cli.ranges import Pixels, Seed, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 from evenodds.files.text import quoted
+from evenodds.runs.strategies import Strategy
 
 if TYPE_CHECKING:
+    from evenodds.runs.imputing import TableFiller
     from evenodds.runs.maker import Filler
     from evenodds.runs.session import Session
 
@@ -49,10 +50,11 @@ def fill(
     ----------
     run
         The run folder (evenodds train fill-table --data TABLE.csv; of images fill-32 --data FOLDER), or an .onnx file
-        of one that fills images.
+        that one was exported to.
     source
-        A table (.csv, .tsv, .xlsx, .parquet) with the columns of the run's own [default: that one]. Or an image; it is
-        brought to the size of the run's images. Or a folder, searched through and through, or archive of images.
+        A table (.csv, .tsv, .xlsx, .parquet) with the columns of the run's own [default: that one, where RUN is a
+        folder]. Or an image; it is brought to the size of the run's images. Or a folder, searched through and through,
+        or archive of images.
     mask
         Of images: one of the same proportions that is white, transparent, red or 1 where it is to be filled in. For a
         folder, one for all, or a folder of masks that have the names of their images.
@@ -74,7 +76,12 @@ def fill(
     if source is not None:
         require_order(run, source, "fill RUN IN")
     of_pictures = source is not None and (many(source) or source.name.lower().endswith(PICTURES))
-    filler = _without_torch(run) if of_pictures and is_alone(run, checkpoint, device) else None
+    alone = is_alone(run, checkpoint, device)
+    of_tables = _tables_without_torch(run) if alone and not of_pictures else None
+    if of_tables is not None:
+        _require_none(run, {"--mask": mask is not None, "--again": again, "--most-pixels": most_pixels is not None})
+        return _filled_table(of_tables, source, out, n or 1, strategy, seed)
+    filler = _without_torch(run) if of_pictures and alone else None
     if filler is None:
         session = run_or_model(run, checkpoint, device, "generator")
         if session.card.has_gaps:
@@ -101,13 +108,20 @@ def _require_none(run: Path, typed: dict[str, bool]) -> None:
 
 
 def _filled_table(
-    session: Session, source: Path | None, out: Path | None, n: int, strategy: Strategy | None, seed: int
+    run: Session | TableFiller, source: Path | None, out: Path | None, n: int, strategy: Strategy | None, seed: int
 ) -> int:
     from evenodds.apply.filling_tables import fill_table
 
-    for path in fill_table(session, source, out, n, strategy, seed, say):
+    for path in fill_table(run, source, out, n, strategy, seed, say):
         result(path)
     return 0
+
+
+def _tables_without_torch(run: Path) -> TableFiller | None:
+    """What an exported file fills tables by, where it does and that needs no torch."""
+    from evenodds.export.table_fillers import table_filler_in
+
+    return table_filler_in(run)
 
 
 def _without_torch(run: Path) -> Filler | None:

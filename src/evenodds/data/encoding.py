@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data.conditions import Conditions
+from evenodds.data.tables.cells import UNKNOWN
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 
@@ -64,10 +65,6 @@ def encode_labels(
     number = np.where(is_class, np.cumsum(is_class) - 1, -1)
     classes = tuple(str(value) for value, keep in zip(distinct.tolist(), is_class, strict=True) if keep)
     return torch.from_numpy(number[inverse.reshape(-1)].astype(np.int64)), classes
-
-
-UNKNOWN = ("", "nan", "<na>", "null", "n/a")
-"""Words that stand for no class, whatever their case, as programs write them."""
 
 
 _POINTLESS = re.compile(r"\s*([+-]?\d+)\.0*\s*\Z")

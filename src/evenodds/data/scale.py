@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Numbers", "Scale"]
+__all__ = ["LARGEST", "Numbers", "Scale"]
 
 Numbers = NDArray[np.float32]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)

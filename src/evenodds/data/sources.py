@@ -25,15 +25,16 @@ from evenodds.data.folders import image_tables
 from evenodds.data.folders.archives import is_archive
 from evenodds.data.part_names import SAMPLES, label_column
 from evenodds.data.readers.arrays import from_array, read_arrays
-from evenodds.data.readers.frames import frames, from_frame, is_frame, parsed_frame
+from evenodds.data.readers.frames import frames, from_frame, is_frame
 from evenodds.data.readers.gaps import frame_gaps
 from evenodds.data.readers.held import parts_of
 from evenodds.data.readers.packed import packed
-from evenodds.data.readers.table import READS as TEXT_TABLES
-from evenodds.data.readers.table import parsed_table
 from evenodds.data.readers.torch_datasets import from_torch, is_torch
 from evenodds.data.shard_index import is_packed
 from evenodds.data.tables.cells import Parsed, WordCells
+from evenodds.data.tables.frames import parsed_frame
+from evenodds.data.tables.opened import READS as TEXT_TABLES
+from evenodds.data.tables.opened import parsed_table
 from evenodds.data.tables.rows import Column
 from evenodds.data.tables.types import Types, placed
 from evenodds.data.units import STORED, Units

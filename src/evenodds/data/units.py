@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data.scale import Scale
+from evenodds.data.scale import LARGEST, Scale
 from evenodds.data.tables.columns import LARGEST as SQUARED
-from evenodds.data.tables.columns import Columns
-from evenodds.data.tables.rows import Block, Column, rows_to_data, rows_to_model
+from evenodds.data.tables.columns import Columns, Knots, are_maps
+from evenodds.data.tables.rows import Block, Column
+from evenodds.data.tables.seen import rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
 from evenodds.game.arithmetic import constant
 
-__all__ = ["LARGEST", "STORED", "Units"]
+__all__ = ["STORED", "Units"]
 
-Knots = tuple[tuple[float, ...], tuple[float, ...]]
-"""Increasing numbers, and where they lie."""
-LARGEST = torch.finfo(torch.float32).max
 STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
 
@@ -60,7 +56,7 @@ class Units:
             raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
         if bool(self.columns) != (self.dtype == "float64") or len(self.columns) not in (0, len(self.low)):
             raise BadInput(f"units of float64 need a column for each of {len(self.low)} ranges, others none")
-        if self.knots and (len(self.knots) != len(self.columns) or not all(map(_fits, self.knots, self.columns))):
+        if self.knots and not are_maps(self.knots, self.columns):
             raise BadInput(f"units of {len(self.columns)} columns need as many increasing maps through knots, or none")
         most = SQUARED if self.knots else LARGEST
         for low, high in zip(self.low, self.high, strict=True):
@@ -87,7 +83,7 @@ class Units:
         `evenodds.data.tables.columns`, NaN where they are empty.
         """
         if self.knots:
-            return self.common.to_common(x.double().cpu().numpy()).to(x.device)
+            return torch.from_numpy(self.common.to_common(x.double().cpu().numpy())).to(x.device)
         if self.columns:
             return rows_to_model(self.columns, x)
         middle, half = self._line(x)
@@ -103,7 +99,8 @@ class Units:
         numbers are rounded; other floats are not clipped. Gradients do not pass.
         """
         if self.knots:
-            return torch.from_numpy(self.common.allowed(self.common.to_units(x.detach().cpu()))).to(x.device)
+            own = self.common.to_units(x.detach().cpu().double().numpy())
+            return torch.from_numpy(self.common.allowed(own)).to(x.device)
         if self.columns:
             return rows_to_data(self.columns, x)
         middle, half = self._line(x)
@@ -119,9 +116,7 @@ class Units:
     @property
     def common(self) -> Columns:
         """The columns of a table whose empty cells are to be filled, on the scale on which players see them."""
-        knots = tuple((np.array(values), np.array(places)) for values, places in self.knots)
-        values = tuple(None if column.knots else np.array(column.levels) for column in self.columns)
-        return Columns(knots, values, np.array(self.low), np.array(self.high))
+        return Columns.learned(self.columns, self.knots, self.low, self.high)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -148,14 +143,6 @@ class Units:
         middle = tuple((high + low) / 2 for low, high in zip(self.low, self.high, strict=True))
         half = tuple((high - low) / 2 for low, high in zip(self.low, self.high, strict=True))
         return _along_channels(middle, x.ndim, x.device), _along_channels(half, x.ndim, x.device)
-
-
-def _fits(knots: Knots, column: Column) -> bool:
-    """Whether numbers and their places both increase, and there are two of them at least; or none, of levels alone."""
-    values, places = knots
-    if not values and not places:
-        return not column.knots
-    return len(values) == len(places) >= 2 and all(a < b for ends in knots for a, b in pairwise(ends))
 
 
 def _along_channels(values: tuple[float, ...], ndim: int, device: torch.device) -> float | Tensor:

@@ -8,13 +8,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from evenodds.apply.imputer import Imputer, Settings, fit, task_at_work
-from evenodds.apply.strategies import DRAWS, strategy_of
+from evenodds.apply.imputer import Settings, fit, imputer_with, task_at_work
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array, check_counts, seed_of, validated
 from evenodds.estimators.rows import Rows, needs_rows
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import PrintProgress
+from evenodds.runs.imputing import Imputer
+from evenodds.runs.strategies import DRAWS, strategy_of
 
 __all__ = ["GANImputer"]
 
@@ -83,7 +84,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         words = [] if self._rows is None else self._rows.unordered
         fitted = fit(X, settings, seed, [PrintProgress()] if self.verbose else [], words, [str(name) for name in names])
         self.columns_, self.seed_ = fitted.columns, seed
-        self.filler_ = StoredNetwork(fitted.generator, self._arguments(settings))
+        self.filler_ = StoredNetwork(fitted.network, self._arguments(settings))
         return self
 
     def transform(self, X: Any) -> Any:
@@ -152,4 +153,4 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
     def _ready(self, X: Any) -> tuple[Array, Imputer]:
         check_is_fitted(self)
         X = self._numbers(X, reset=False)
-        return X, Imputer(self.columns_, task_at_work(blocks=self.columns_.blocks), self.filler_.module)
+        return X, imputer_with(self.columns_, task_at_work(blocks=self.columns_.blocks), self.filler_.module)

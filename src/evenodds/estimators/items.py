@@ -14,7 +14,8 @@ from evenodds.data.readers.arrays import from_array
 from evenodds.data.readers.frames import Like, as_frame, is_frame
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.columns import Columns
-from evenodds.data.tables.rows import Block, Column, fitted, rows_to_data, rows_to_model
+from evenodds.data.tables.rows import Block, Column, fitted
+from evenodds.data.tables.seen import rows_to_data, rows_to_model
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array
@@ -98,7 +99,7 @@ class Items:
     def scaled(self, x: Array) -> Tensor:
         """(N, ...) in own units -> (N, D) linearly scaled, in which densities are taken."""
         if self.scale is not None:
-            return self.scale.to_common(np.asarray(x, np.float64))
+            return torch.from_numpy(self.scale.to_common(np.asarray(x, np.float64)))
         return self.to_model(x).flatten(1)
 
     def to_model(self, x: Any) -> Tensor:
@@ -112,7 +113,7 @@ class Items:
         if self.columns:
             return rows_to_model(self.columns, torch.from_numpy(np.array(x, np.float64, order="C")))
         if self.scale is not None:
-            return self.scale.to_common(np.asarray(x, np.float64))
+            return torch.from_numpy(self.scale.to_common(np.asarray(x, np.float64)))
         assert self.units is not None
         return self.units.to_model(torch.from_numpy(_channels(x).astype(np.float32)))
 
@@ -123,7 +124,7 @@ class Items:
         if self.columns:
             values: Array = rows_to_data(self.columns, x).numpy()
         elif self.scale is not None:
-            values = self.scale.allowed(self.scale.to_units(x))
+            values = self.scale.allowed(self.scale.to_units(x.detach().cpu().double().numpy()))
         else:
             assert self.units is not None
             values = self.units.to_data(x.clamp(-1, 1)).numpy().reshape(-1, *self.shape)

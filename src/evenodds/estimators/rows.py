@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data.readers.frames import Like, as_frame, completed, is_frame, parsed_frame, parsed_like
+from evenodds.data.readers.frames import Like, as_frame, completed, is_frame
+from evenodds.data.tables.frames import parsed_frame, parsed_like
 from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, placed_rows, typed
 from evenodds.errors import BadInput

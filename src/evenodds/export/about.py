@@ -14,6 +14,7 @@ from evenodds.files.read import as_type
 from evenodds.runs.card import DataCard
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.origin import read_origins
+from evenodds.runs.remembering import rows_kept
 from evenodds.runs.session import Session
 from evenodds.runs.way_back import way_back
 from evenodds.version import __version__
@@ -37,6 +38,7 @@ class About:
         numbers_per_pixel: of a network of images, see evenodds.runs.layers.
         settings: those that are not the recipe's, as they are shown; None in files from before.
         back: whether it is the way back of a run that learned both; its card is that of `evenodds.runs.way_back`.
+        kept_rows: rows of the data in the file, which it looks up.
     """
 
     answers: str
@@ -54,6 +56,7 @@ class About:
     licence: str = LICENCE
     settings: Mapping[str, str] | None = None
     back: bool = False
+    kept_rows: int = 0
 
     @property
     def uint8(self) -> bool:
@@ -78,6 +81,8 @@ class About:
         }
         if self.back:
             plain["back"] = True
+        if self.kept_rows:
+            plain["rows_of_the_data_in_this_file"] = self.kept_rows
         if self.multiple > 1:
             plain["sides_are_multiples_of"] = self.multiple
         if card.classes:
@@ -130,6 +135,7 @@ def about_run(session: Session, licence: str | None, back: bool = False) -> dict
         "numbers_per_pixel": per_pixel,
         "settings": changed_settings(session.config),
         "back": back,
+        "kept_rows": rows_kept(session.players.values()),
         "licence": licence or next((one.licence for one in read_origins(session.folder)[-1:]), LICENCE),
     }
 

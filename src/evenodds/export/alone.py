@@ -203,7 +203,7 @@ def _prior(words: Words) -> str:
 
 def _latent(words: Words) -> int:
     """The length of z; 0 where the file does not say it."""
-    lengths = [one.shape[1] for one in words.inputs if one.name == "z" and len(one.shape) == 2]
+    lengths = [one.shape[-1] for one in words.inputs if one.name == "z" and len(one.shape) in (2, 3)]
     return lengths[0] if lengths and isinstance(lengths[0], int) and 0 < lengths[0] <= LONGEST else 0
 
 

@@ -29,7 +29,7 @@ def card_in(path: Path) -> dict[str, Any] | None:
     return None if words.settings is None else told(words, words.config, words.settings)
 
 
-KEPT = "rows of the data are in the checkpoints, where the filler looks them up: hand the run on as you would them"
+KEPT = "rows of the data, which the filler looks up: hand the run, and files exported of it, on as you would them"
 
 
 def told(about: About | Words, config: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:

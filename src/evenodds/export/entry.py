@@ -9,11 +9,13 @@ from typing import Any
 from evenodds.errors import BadInput
 from evenodds.files.read import parse_json
 
-__all__ = ["ADVICE", "ANY_SIZE", "BATCH", "FORMAT", "Entry", "content_of", "require_format"]
+__all__ = ["ADVICE", "ANY_SIZE", "BATCH", "FILLINGS", "FORMAT", "Entry", "content_of", "require_format"]
 
 FORMAT = "evenodds-model-1"
 """The first word of the metadata; files with another one are not evenodds'."""
 BATCH = "batch"
+FILLINGS = "fillings"
+"""Of each row."""
 ANY_SIZE = ("height", "width")
 """The names of the axes that may have any length."""
 ADVICE = "take a file that `evenodds export` wrote"

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
-from evenodds.export.entry import ANY_SIZE, BATCH, Entry
+from evenodds.export.entry import ANY_SIZE, BATCH, FILLINGS, Entry
 from evenodds.export.units import FromModel, ToModel
+from evenodds.parts.choosing import choices_in
 from evenodds.parts.networks._roles import Scores
+from evenodds.parts.row_entries import entries_of
 from evenodds.runs.session import Session
 from evenodds.runs.way_back import way_back
 from evenodds.tasks._conditional import one_hot
@@ -61,7 +63,6 @@ class Graph:
 def possible(session: Session) -> tuple[str, ...]:
     """What a run can be exported for, what it is mainly for first."""
     task = session.task
-    session.require_no_tables()
     if task.conversion(session.card.shape) is not None:
         return (task.command,)
     seen = isinstance(session.players.get("discriminator"), Scores) and task.sees_x_alone
@@ -95,7 +96,8 @@ def graph_of(session: Session, options: Options, encoder: Callable[[], nn.Module
         if encoder is None:
             raise BadInput("encode needs the run's encoder")
         return _encoding(session, options, encoder())
-    makers = {"sample": _sampling, "fill": _filling, "features": _features, "classify": _classifying}
+    fills = _filling_rows if session.card.has_gaps else _filling
+    makers = {"sample": _sampling, "fill": fills, "features": _features, "classify": _classifying}
     return makers.get(answers, _converting)(session, options)
 
 
@@ -192,6 +194,56 @@ def _filling(session: Session, options: Options) -> Graph:
     mask = Entry("mask", x.dtype, (BATCH, 1, *session.card.shape[1:]))
     z = Entry("z", "float32", (BATCH, session.latent.size))
     return Graph("fill", Filler(session, options, start), (x, mask, z), (Entry("filled", x.dtype, x.shape),))
+
+
+class RowFiller(Network):
+    """x (N, E), mask (N, E), z (N, K, choices + latent) -> x (N, K, E), as it was where the mask is 1; and, where
+    columns are of words, their probabilities (N, C).
+
+    The first numbers of z draw the words, see `evenodds.tasks.impute`.
+    """
+
+    def __init__(self, session: Session, options: Options) -> None:
+        super().__init__({"generator": session.players["generator"]}, options.half)
+        self.blocks = session.card.row_blocks
+
+    def forward(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        noise = choices_in(self.blocks)
+        observed = torch.where(mask > 0, x, 0.0)
+        logits = self._fillings(observed, mask, z[:, :, noise:])
+        if not noise:
+            return torch.where(mask[:, None] > 0, observed[:, None], logits)
+        entries, several = entries_of(self.blocks, x.device), logits.flatten(0, 1)
+        drawn = entries.drawn(several, z[:, :, :noise].flatten(0, 1)).view_as(logits)
+        shares = entries.log_shares(several).exp().view(len(x), -1, noise).mean(1)
+        return torch.where(mask[:, None] > 0, observed[:, None], drawn), shares
+
+    def _fillings(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
+        """(N, K, E); of a filler of one's own by a pass for each filling."""
+        generator: Any = self.players["generator"]
+        if hasattr(generator, "fillings"):
+            return generator.fillings(x, mask, z)  # type: ignore[no-any-return]
+        rows = (one[:, None].expand(-1, z.shape[1], -1).flatten(0, 1) for one in (x, mask))
+        return generator(*rows, z.flatten(0, 1), None).view(len(x), z.shape[1], -1)  # type: ignore[no-any-return]
+
+
+def _filling_rows(session: Session, options: Options) -> Graph:
+    if options.half:
+        raise BadInput(
+            "a run that fills tables finds rows that are alike, and in float16 these are others; leave --fp16 out"
+        )
+    (width,), latent = session.card.units.seen(session.card.shape), session.task.prior
+    assert latent is not None
+    row = (BATCH, width)
+    inputs = (
+        Entry("x", "float32", row),
+        Entry("mask", "float32", row),
+        Entry("z", "float32", (BATCH, FILLINGS, latent.size)),
+    )
+    outputs = [Entry("filled", "float32", (BATCH, FILLINGS, width))]
+    if words := choices_in(session.card.row_blocks):
+        outputs.append(Entry("shares", "float32", (BATCH, words)))
+    return Graph("fill", RowFiller(session, options), inputs, tuple(outputs))
 
 
 # Images of images -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from evenodds.export.computing import Computing
 from evenodds.export.inside import read_model
 from evenodds.export.runtime import Runtime, opened
 from evenodds.files.extras import named as named_extra
+from evenodds.game.rules import Batch
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
 from evenodds.runs.changes import named
@@ -46,7 +47,8 @@ def load_model(path: str | Path) -> Session:
         task = build_task(config, about.card)
     with named_extra(str(path)):
         runtime = opened(content, str(path))
-    player = PLAYERS[about.answers](runtime, about, task.condition_length)
+    kind = RowFiller if about.card.has_gaps else PLAYERS[about.answers]
+    player = kind(runtime, about, task.condition_length)
     players = Players({player.role: player.eval()})
     players.missing = f"{path} answers {about.answers} alone; export its run for this too, see evenodds export --help"
     place = torch.device("cpu")
@@ -135,6 +137,16 @@ class Filler(Player):
         times, x = len(z) // len(x), torch.where(mask > 0, x, -1.0)  # bytes have no 0 for what is hidden
         repeated = (part.repeat(times, *[1] * (part.dim() - 1)) for part in (x, mask))
         return self.computed(**dict(zip(("x", "mask"), repeated, strict=True)), z=z)[0]
+
+
+class RowFiller(Player):
+    """Empty cells of the rows of a table."""
+
+    def answered(self, request: Batch) -> Batch:
+        """As `evenodds.tasks.impute.Impute.answer`: the file draws words itself."""
+        names = ("x" if one.name == "filled" else one.name for one in self.about.outputs)
+        made = self.computed(**{name: request[name] for name in ("x", "mask", "z")})
+        return {**dict(zip(names, made, strict=True)), "mask": request["mask"]}
 
 
 class Converter(Player):

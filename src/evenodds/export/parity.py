@@ -25,6 +25,8 @@ FULL, HALF = 1e-3, 3e-2
 _ONE_BYTE = 1.01 * 2 / 255
 """What may be rounded the other way."""
 BATCHES = (1, 2, 5)
+DRAWS = 4
+"""Fillings of each row of a table."""
 SIDES = ((32, 48), (40, 24))
 """Of images of any size, about."""
 
@@ -94,8 +96,10 @@ def _requests(graph: Graph, least: int) -> Iterator[tuple[int, tuple[int, int]]]
 def drawn(
     session: Session, graph: Graph, batch: int, sides: tuple[int, int] = SIDES[0], seed: int = 0
 ) -> tuple[Tensor, ...]:
-    """Inputs of a graph: z of the prior, classes in turn, a truncation of 0.7, random images and masks."""
+    """Inputs of a graph: z of the prior, classes in turn, a truncation of 0.7, random images or rows, and masks."""
     rng = torch.Generator().manual_seed(seed)
+    if session.card.has_gaps:
+        return _rows(session, batch, rng)
     lengths = {BATCH: batch, **dict(zip(ANY_SIZE, sides, strict=True))}
     shapes = ([lengths[side] if isinstance(side, str) else side for side in entry.shape] for entry in graph.inputs)
     return tuple(_one(session, entry, shape, rng) for entry, shape in zip(graph.inputs, shapes, strict=True))
@@ -116,6 +120,19 @@ def _one(session: Session, entry: Entry, shape: Sequence[int], rng: torch.Genera
     if entry.dtype == "uint8":
         return torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8)
     return 2 * torch.rand(shape, generator=rng) - 1
+
+
+def _rows(session: Session, batch: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """x (N, E), mask (N, E) and z (N, DRAWS, latent): rows of numbers and words that columns have, of which half of the
+    cells are observed."""
+    units, prior = session.card.units, session.task.prior
+    assert prior is not None
+    shares = torch.rand(batch, len(units.columns), generator=rng, dtype=torch.float64)
+    cells = [low + share * (high - low) for low, high, share in zip(units.low, units.high, shares.T, strict=True)]
+    values = units.common.allowed(torch.stack(cells, 1).numpy())
+    observed = _bits(values.shape, rng)
+    x = units.to_model(torch.from_numpy(np.where(observed.numpy(), values, np.nan)))
+    return x.nan_to_num(0.0), (~x.isnan()).float(), prior(batch * DRAWS, rng).view(batch, DRAWS, -1)
 
 
 def _bits(shape: Sequence[int], rng: torch.Generator) -> Tensor:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from evenodds.data.palette import Palette
 from evenodds.data.scale import Numbers, Scale
+from evenodds.data.tables.columns import Knots
+from evenodds.data.tables.rows import Column
 from evenodds.data.wording import items_of
 from evenodds.errors import unknown
 from evenodds.export.entry import ADVICE, Entry, content_of
@@ -30,7 +32,8 @@ class FileUnits(Scale):
     """Of the data, see evenodds.data.units.Units."""
 
     whole: tuple[bool, ...] = ()
-    columns: tuple[Any, ...] = ()
+    columns: tuple[Column, ...] = ()
+    knots: tuple[Knots, ...] = ()
 
     def to_data(self, x: Numbers) -> NDArray[Any]:
         """(N, ...) in [-1, 1] -> own units; whole numbers are rounded and clipped."""
@@ -117,6 +120,7 @@ class Words:
     licence: str = LICENCE
     settings: Mapping[str, str] | None = None
     back: bool = False
+    kept_rows: int = 0
 
 
 def part_of(config: Mapping[str, Any], key: str) -> tuple[str, Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.export.about import About, about_run
-from evenodds.export.entry import ANY_SIZE, BATCH
+from evenodds.export.entry import ANY_SIZE, BATCH, FILLINGS
 from evenodds.export.graphs import Graph, Options, graph_of
 from evenodds.export.inside import DIGEST, graph_digest
 from evenodds.export.parity import Parity, compared, drawn
@@ -46,9 +46,14 @@ class Exported:
         about, parity = self.about, self.parity
         entries = ", ".join(map(str, about.inputs)), ", ".join(map(str, about.outputs))
         of = "share of other labels" if about.answers == "segment" else "difference from the run, of [-1, 1],"
+        kept = (
+            f"The file keeps {about.kept_rows:,} rows of the run's data, which it looks up: whoever gets it gets these "
+            "rows."
+        )
         return [
             f"{about.answers}: {entries[0]} -> {entries[1]}",
             f"largest {of} {parity.difference:.2g} on {parity.cases} requests (at most {parity.limit:.2g} is allowed)",
+            *([kept] if about.kept_rows else []),
         ]
 
 
@@ -102,7 +107,7 @@ def export(
 def _traced(session: Session, graph: Graph, least: int) -> Any:
     """The graph as torch.export sees it, for any batch and, where they are free, sides of so many units at least."""
     dim = torch.export.Dim
-    axes: dict[str, Any] = {BATCH: dim(BATCH)}
+    axes: dict[str, Any] = {BATCH: dim(BATCH), FILLINGS: dim(FILLINGS)}
     for name in ANY_SIZE:
         axes[name] = dim(name) if graph.multiple == 1 else graph.multiple * dim(f"{name}_units", min=least)
     shapes = tuple({k: axes[side] for k, side in enumerate(one.shape) if side in axes} for one in graph.inputs)

@@ -125,11 +125,14 @@ def in_rows(sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Choices of that many each, side by side, as a row for each: where the entries of the rows are, (W, longest), one
     behind all choices where there is none; and where the choices are among those of all rows, (C,)."""
     longest, number = max(sizes, default=1), sum(sizes)
-    padded = torch.full((len(sizes), longest), number)
-    for k, size in enumerate(sizes):
-        padded[k, :size] = torch.arange(sum(sizes[:k]), sum(sizes[: k + 1]))
+    padded: list[list[int]] = []
+    at = 0
+    for size in sizes:
+        padded.append([*range(at, at + size), *[number] * (longest - size)])
+        at += size
     inside = [k * longest + j for k, size in enumerate(sizes) for j in range(size)]
-    return padded, torch.tensor(inside, dtype=torch.int64)
+    of_rows = torch.tensor(padded, dtype=torch.int64).view(len(sizes), longest)
+    return of_rows, torch.tensor(inside, dtype=torch.int64)
 
 
 def picked(logits: Tensor, noise: Tensor, padded: Tensor, inside: Tensor, temperature: float = 0.5) -> Tensor:

@@ -29,17 +29,18 @@ class Entries:
     """
 
     def __init__(self, blocks: Sequence[Block], device: torch.device | str = "cpu") -> None:
-        widths = torch.tensor([max(1, choices) for *_, choices in blocks])
-        wordy = torch.tensor([choices > 0 for *_, choices in blocks])
-        column = torch.repeat_interleave(widths)
-        sizes = widths[wordy].tolist()
+        choices = [size for *_, size in blocks]
+        column = [k for k, size in enumerate(choices) for _ in range(max(1, size))]
+        first = [at for at, k in enumerate(column) if at == 0 or k != column[at - 1]]
+        words = [at for at, k in enumerate(column) if choices[k]]
+        sizes = [size for size in choices if size]
         padded, inside = in_rows(sizes)
-        self.column = column.to(device)
-        self.first = (widths.cumsum(0) - widths).to(device)
-        self.words = wordy[column].nonzero()[:, 0].to(device)
-        self.numbers = (~wordy[column]).to(device)
-        self.widths = widths[column].float().to(device)
-        self.word = torch.repeat_interleave(widths[wordy]).to(device)
+        self.column = torch.tensor(column, device=device)
+        self.first = torch.tensor(first, device=device)
+        self.words = torch.tensor(words, dtype=torch.int64, device=device)
+        self.numbers = torch.tensor([not choices[k] for k in column], device=device)
+        self.widths = torch.tensor([float(max(1, choices[k])) for k in column], device=device)
+        self.word = torch.tensor([k for k, size in enumerate(sizes) for _ in range(size)], dtype=torch.int64).to(device)
         self.many = len(sizes)
         self._padded, self._inside = padded.to(device), inside.to(device)
 
@@ -61,8 +62,13 @@ class Entries:
         return logits.index_copy(1, self.words, choices.to(logits.dtype))
 
 
-@lru_cache(maxsize=64)
 def entries_of(blocks: tuple[Block, ...], device: torch.device) -> Entries:
     """Those of rows, kept: a batch on an accelerator does not wait for them to be sent again."""
+    # Where memory is counted, what is made holds no numbers and says that it is on the CPU; see evenodds.runs.peak.
+    return _kept(blocks, device, torch.empty(0).is_meta)
+
+
+@lru_cache(maxsize=64)
+def _kept(blocks: tuple[Block, ...], device: torch.device, counted: bool) -> Entries:
     with torch.inference_mode(False):
         return Entries(blocks, device)

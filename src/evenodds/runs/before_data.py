@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from evenodds.data.readers.frames import READS as SHEETS
-from evenodds.data.readers.table import READS as TEXTS
 from evenodds.data.readers.toys import DENSITIES
+from evenodds.data.tables.opened import READS as TEXTS
 from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.runs.build_contest import build_contest

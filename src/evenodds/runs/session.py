@@ -161,7 +161,7 @@ class Session:
             )
 
     def require_no_tables(self) -> None:
-        """BadInput of a run that fills tables, where it is to be exported or put to work on images."""
+        """BadInput of a run that fills tables, where it is to be put to work on images."""
         if self.card.has_gaps:
             raise BadInput(
                 f"a run that fills tables is put to work by: evenodds fill {quoted(self.folder)} TABLE.csv, or "

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
-from evenodds.apply.strategies import Strategy, strategy_of
 from evenodds.errors import BadInput
+from evenodds.runs.strategies import Strategy, strategy_of
 from evenodds.runs.values import numbers_by_name
 from evenodds.server import answers
 from evenodds.server.asking import Service

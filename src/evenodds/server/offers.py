@@ -16,17 +16,17 @@ from evenodds.apply.classified import COMMAND as CLASSIFY
 from evenodds.apply.classifying import probabilities
 from evenodds.apply.converting import network_of
 from evenodds.apply.encoder import existing_encoder, has_encoder
-from evenodds.apply.imputer import Imputer, imputer_of
+from evenodds.apply.imputer import imputer_of
 from evenodds.apply.inversion import estimated
 from evenodds.apply.making import maker_of
 from evenodds.apply.photo import Network
 from evenodds.apply.selecting import drawn_in
-from evenodds.apply.strategies import DRAWS
 from evenodds.errors import BadInput
 from evenodds.export.model import Player
-from evenodds.game.rules import Batch
 from evenodds.game.threads import allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
+from evenodds.runs.imputing import Imputer
 from evenodds.runs.session import Session
+from evenodds.runs.strategies import DRAWS
 from evenodds.runs.way_back import has_way_back, way_back
 from evenodds.server.passes import Kind, Rows
 
@@ -143,9 +143,8 @@ class Offers:
             ask: waits for what is made of rows.
         """
 
-        def answer(request: Batch) -> Batch:
-            made = ask(self.filling_rows(request["z"].shape[1]), {name: one.numpy() for name, one in request.items()})
-            return {name: torch.from_numpy(value) for name, value in made.items()}
+        def answer(request: Rows) -> Rows:
+            return ask(self.filling_rows(request["z"].shape[1]), request)
 
         return replace(imputer_of(self.session), ask=answer)
 

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from evenodds.apply.filling_rows import fill_rows
 from evenodds.apply.filling_tables import Table, rows_in
-from evenodds.apply.imputer import Imputer
-from evenodds.apply.strategies import Strategy, strategy_of
+from evenodds.apply.table_fillers import filler_of
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
+from evenodds.runs.imputing import Imputer
+from evenodds.runs.strategies import Strategy, strategy_of
 from evenodds.server.asking import Aside, Service
 from evenodds.server.received import Received
 
@@ -76,9 +77,9 @@ def _csv(service: Service, content: bytes, imputer: Imputer, strategy: Strategy 
     with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(content)
-        session, bounds = service.offers.session, service.line.bounds
-        bounds.require_count(rows_in(path, session, bounds.samples + 1), "rows", counted=False)
-        table = Table.read(path, session)
+        filler, bounds = filler_of(service.offers.session), service.line.bounds
+        bounds.require_count(rows_in(path, filler, bounds.samples + 1), "rows", counted=False)
+        table = Table.read(path, filler)
         (made,) = table.filled(imputer, 1, strategy_of(strategy, 1), seed)
         said = visible(" ".join(table.notes)).encode("ascii", "backslashreplace").decode("ascii")
         headers = {NOTES: said} if said else {}

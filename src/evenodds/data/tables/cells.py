@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data.encoding import UNKNOWN
 from evenodds.data.tables.amounts import PLAIN, NumberStyle, amounts, common_point, is_amount, point_of
 from evenodds.data.tables.moments import moment, moments, spelled
 from evenodds.data.tables.rows import MOST_DECIMALS, Column, Form, Values
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 
-__all__ = ["NumberCells", "Parsed", "WordCells", "decimal_points", "is_empty", "is_number"]
+__all__ = ["UNKNOWN", "NumberCells", "Parsed", "WordCells", "decimal_points", "is_empty", "is_number"]
 
+UNKNOWN = ("", "nan", "<na>", "null", "n/a")
+"""Words that stand for no class, whatever their case, as programs write them."""
 NO_NUMBER: tuple[str, ...] = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
 NO_NUMBER += ("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!")
 """Words that stand for an empty cell among numbers, beside `UNKNOWN`; programs write some where they cannot compute."""

@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from evenodds.data.tables.rows import Block
+from evenodds.data.tables.normal_scores import normal_scores
+from evenodds.data.tables.rows import Block, Column
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 
-__all__ = ["SCALES", "Columns", "Table", "require_few_words"]
+__all__ = ["SCALES", "Columns", "Knots", "Table", "are_maps", "require_few_words"]
 
 Table = NDArray[np.float64]
 """(N, D), NaN where a value is missing."""
@@ -26,6 +27,8 @@ LARGEST = 1e150
 """Of numbers whose squares a float holds."""
 MOST_WORDS = 2_000
 """Entries of all columns of words: rows that are looked up, and noise that draws words, have so many each."""
+Knots = tuple[tuple[float, ...], tuple[float, ...]]
+"""Increasing numbers, and where they lie."""
 NUMBER: Block = ((-math.inf, math.inf), False, 0)
 """A number without ends."""
 
@@ -66,6 +69,15 @@ class Columns:
             np.array([column[-1] for column in distinct]),
         )
 
+    @staticmethod
+    def learned(
+        columns: Sequence[Column], knots: Sequence[Knots], low: Sequence[float], high: Sequence[float]
+    ) -> Columns:
+        """Those of a table that was learned before, by plain values; see evenodds.data.units.Units."""
+        values = tuple(None if column.knots else np.array(column.levels) for column in columns)
+        lines = tuple((np.array(own), np.array(places)) for own, places in knots)
+        return Columns(lines, values, np.array(low), np.array(high))
+
     @property
     def lines(self) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]:
         """The knots as plain values."""
@@ -88,11 +100,11 @@ class Columns:
         words = self.words
         return tuple(((), False, size) if k in words else NUMBER for k, size in enumerate(self.widths)) if words else ()
 
-    def to_common(self, x: Table) -> Tensor:
+    def to_common(self, x: Table) -> NDArray[np.float32]:
         """(N, D) in the columns' own units -> (N, E) float32 on the common scale, NaN staying NaN."""
         moved = [self._entries(k, x[..., k]) for k in range(len(self.knots))]
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite, and whoever fills says so
-            return torch.from_numpy(np.concatenate(moved, -1).astype(np.float32))
+            return np.concatenate(moved, -1).astype(np.float32)
 
     def _entries(self, k: int, x: Table) -> Table:
         """(...,) of a column -> (..., entries)."""
@@ -101,9 +113,9 @@ class Columns:
             return _line(x, knots, places)[..., None]
         return np.where(np.isnan(x)[..., None], np.nan, x[..., None] == values)
 
-    def to_units(self, x: Tensor) -> Table:
+    def to_units(self, x: NDArray[Any]) -> Table:
         """(..., E) on the common scale -> (..., D) in the columns' own units; of words the greatest entry."""
-        parts = np.split(x.double().numpy(), np.cumsum(self.widths)[:-1], -1)
+        parts = np.split(x.astype(np.float64), np.cumsum(self.widths)[:-1], -1)
         return np.stack([self._value(k, part) for k, part in enumerate(parts)], -1)
 
     def _value(self, k: int, entries: Table) -> Table:
@@ -131,6 +143,19 @@ class Columns:
 
 _NONE = (np.empty(0), np.empty(0))
 """The knots of a column of words."""
+
+
+def are_maps(knots: Sequence[Knots], columns: Sequence[Column]) -> bool:
+    """Whether there is a map for each column: numbers and their places that both increase, two of them at least; or
+    none, of levels alone."""
+    return len(knots) == len(columns) and all(map(_fits, knots, columns))
+
+
+def _fits(knots: Knots, column: Column) -> bool:
+    values, places = knots
+    if not values and not places:
+        return not column.knots
+    return len(values) == len(places) >= 2 and all(a < b for ends in knots for a, b in pairwise(ends))
 
 
 def require_few_words(
@@ -174,8 +199,7 @@ def _quantile(x: Table) -> tuple[Table, Table]:
         return _minmax(x)
     ranks = (counts.cumsum() - counts / 2) / counts.sum()
     chosen = np.unique(np.linspace(0, len(values) - 1, 200).round().astype(int))
-    scores = torch.special.ndtri(torch.from_numpy(ranks[chosen])).numpy()
-    return values[chosen], np.asarray(scores, np.float64)
+    return values[chosen], normal_scores(ranks[chosen])
 
 
 SCALES: dict[str, Callable[[Table], tuple[Table, Table]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,10 +18,10 @@ from evenodds.data.tables.rows import Column, Values, unordered
 from evenodds.data.tables.types import Types, summed, type_setting, typed
 from evenodds.data.units import Units
 from evenodds.data.wording import count, listed, some_names
-from evenodds.errors import BadInput, unknown
+from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 
-__all__ = ["from_columns", "names_in", "on_columns", "require_columns", "with_labels"]
+__all__ = ["from_columns", "names_in", "on_columns", "with_labels"]
 
 _STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
     "Took commas to stand between thousands": lambda style: style.group == ",",
@@ -164,18 +163,3 @@ def _numbers_of(where: str, name: str, column: Parsed, hint: str) -> Values:
         what = "words" if column.form == "words" else "empty cells"
         raise BadInput(f"{where}: column {shortened(name)} has {what}; {hint}")
     return column.values
-
-
-def require_columns(where: str, columns: Sequence[str], label: str | None, given: Sequence[str]) -> None:
-    """BadInput where the label or what is given is no column, nothing is left beside them, or a name is there twice."""
-    if label is not None and label not in columns:
-        raise unknown(f"column of {where}", label, columns)
-    for name in given:
-        if name not in columns or name == label:
-            raise unknown(f"given column of {where}", name, [other for other in columns if other != label])
-    if len(columns) - len(given) - (label is not None) < 1:
-        beside = f" beside the label {shortened(label)}" if label is not None else ""
-        raise BadInput(f"{where} needs a column to learn{beside}{' and what is given' if given else ''}, got none")
-    counts = Counter(columns)
-    if len(counts) < len(columns):
-        raise BadInput(f"{where} has two columns of the name {shortened(counts.most_common(1)[0][0])}; rename one")

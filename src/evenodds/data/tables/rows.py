@@ -17,17 +17,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from evenodds.data.tables.amounts import PLAIN, NumberStyle
 from evenodds.data.tables.moments import MomentForm, is_spelling, spell
+from evenodds.data.tables.normal_scores import normal_scores
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
 
-__all__ = ["FEW", "Block", "Column", "Form", "cells_of", "fitted", "rows_to_data", "rows_to_model", "shares_of"]
+__all__ = ["FEW", "Block", "Column", "Form", "cells_of", "fitted", "shares_of"]
 __all__ += ["texts_of", "unordered"]
 
 Values = NDArray[np.float64]
@@ -153,7 +151,7 @@ class Column:
             return "constant" if len(self.levels) == 1 else "levels"
         return "whole numbers" if self.decimals == 0 else "numbers"
 
-    def to_model(self, values: Values) -> Tensor:
+    def to_model(self, values: Values) -> NDArray[np.float32]:
         """(N,) -> (N, width) float32. A number that is no level is the amount, or the nearest level where none is."""
         parts = []
         absent = np.isnan(values)
@@ -164,22 +162,22 @@ class Column:
         code[absent] = self.choices - 1
         if self.knots:
             score = np.interp(numbers, self.knots, self.scores)
-            parts.append(torch.from_numpy(np.where(code == 0, score, 0.0))[:, None])
+            parts.append(np.where(code == 0, score, 0.0)[:, None])
         if self.choices:
-            parts.append(F.one_hot(torch.from_numpy(code), self.choices))
-        return torch.cat([part.float() for part in parts], 1)
+            parts.append(np.eye(self.choices)[code])
+        return np.concatenate(parts, 1).astype(np.float32)
 
-    def to_data(self, seen: Tensor) -> Values:
+    def to_data(self, seen: NDArray[Any]) -> Values:
         """(N, width) -> (N,): the choice that is greatest, and an amount within its ends with its decimals."""
-        seen = seen.detach().double().cpu()
-        score, picked = seen[:, : bool(self.knots)].numpy(), seen[:, bool(self.knots) :]
+        seen = seen.astype(np.float64)
+        score, picked = seen[:, : bool(self.knots)], seen[:, bool(self.knots) :]
         values: Values = np.zeros(len(seen))
         if self.knots:
             values = np.interp(score[:, 0], self.scores, self.knots)
             values = _nearest(np.asarray(self.knots), values) if self.exact else self.rounded(values)
         if self.choices:
             of_code = np.array([*[math.nan] * bool(self.knots), *self.levels, *[math.nan] * self.missing])
-            code = picked.argmax(1).numpy()
+            code = picked.argmax(1)
             values = np.where((code == 0) & bool(self.knots), values, of_code[code])
         return values
 
@@ -317,7 +315,7 @@ def _is_code(distinct: Values) -> NDArray[np.bool_]:
 def _knots(distinct: Values, counts: NDArray[Any]) -> tuple[Values, Values]:
     """Numbers, and the normal scores of the middle of the ranks that each takes, dense at the middle and the ends."""
     ranks = (counts.cumsum() - counts / 2) / counts.sum()
-    scores: Values = torch.special.ndtri(torch.from_numpy(ranks)).numpy()
+    scores = normal_scores(ranks)
     if len(distinct) > KNOTS:
         by_rank = np.searchsorted(ranks, np.linspace(ranks[0], ranks[-1], KNOTS // 2))
         by_score = np.searchsorted(scores, np.linspace(scores[0], scores[-1], KNOTS // 2))
@@ -334,20 +332,6 @@ def _at_nearest(among: Values, values: Values) -> NDArray[np.int64]:
 
 def _nearest(among: Values, values: Values) -> Values:
     return np.asarray(among[_at_nearest(among, values)])
-
-
-def rows_to_model(columns: Sequence[Column], x: Tensor) -> Tensor:
-    """(N, D) float64 -> (N, E) float32, the columns that players see, side by side."""
-    values = x.double().cpu().numpy()
-    parts = [column.to_model(values[:, k]) for k, column in enumerate(columns)]
-    return torch.cat(parts, 1).to(x.device)
-
-
-def rows_to_data(columns: Sequence[Column], seen: Tensor) -> Tensor:
-    """(N, E) float -> (N, D) float64."""
-    parts = torch.split(seen, [column.width for column in columns], 1)
-    values = [column.to_data(part) for column, part in zip(columns, parts, strict=True)]
-    return torch.from_numpy(np.stack(values, 1)).to(seen.device)
 
 
 def cells_of(columns: Sequence[Column], x: NDArray[Any]) -> NDArray[Any]:

@@ -24,6 +24,9 @@ __all__ = ["Generator", "Neighbours"]
 
 LEAST_SHARE = 0.01
 """Of a word that no row has which is alike."""
+GRID, REACH, HEAVIEST = 2**8, 2**6, 2**10
+"""Steps of a deviation, deviations and the greatest weight by which rows are found at work: of so many, sums over 2,000
+entries are exact in float64."""
 
 
 class Generator(nn.Module):
@@ -100,6 +103,21 @@ class Generator(nn.Module):
         return entries_of(self.blocks, mask.device).by_column(mask) if self.blocks else mask
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor, row: Tensor | None = None) -> Tensor:
+        centre, hidden = self._centre(x, mask, row)
+        # A gate, as how much noise there is, and of which kind, follows what is observed.
+        mixed = torch.addcmul(several(hidden, z), several(self.gate(hidden), z), self.noise(z))
+        change: Tensor = self.spread(self.late(mixed))
+        return several(centre, z) + change
+
+    def fillings(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
+        """z (N, K, latent) -> (N, K, E): as `forward`, of rows that are not in the memory; what is exported."""
+        centre, hidden = self._centre(x, mask, None)
+        mixed = hidden[:, None] + self.gate(hidden)[:, None] * self.noise(z)
+        change: Tensor = self.spread(self.late(mixed))
+        return centre[:, None] + change
+
+    def _centre(self, x: Tensor, mask: Tensor, row: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(N, E) where fillings have their centre, and (N, width) what their spread follows."""
         shown = self._by_column(mask)
         inputs = [squashed(x), shown]
         vote = torch.zeros_like(x)
@@ -110,11 +128,7 @@ class Generator(nn.Module):
         if self.blocks:  # of words, rows that are alike vote with their shares
             numbers = entries_of(self.blocks, vote.device).numbers
             vote = torch.where(numbers, vote, (vote.clamp_min(0) + LEAST_SHARE).log())
-        centre = vote + self.centre(hidden)
-        # A gate, as how much noise there is, and of which kind, follows what is observed.
-        mixed = torch.addcmul(several(hidden, z), several(self.gate(hidden), z), self.noise(z))
-        change: Tensor = self.spread(self.late(mixed))
-        return several(centre, z) + change
+        return vote + self.centre(hidden), hidden
 
 
 class Neighbours(nn.Module):
@@ -122,6 +136,10 @@ class Neighbours(nn.Module):
 
     The nearest rows are found by one learned weight per column; then each column has its own distances among them,
     as other columns tell of each. Where columns are many, several in a row share theirs.
+
+    Of rows that are equally near, as many are where columns are words, those that come first are taken. At work their
+    distances are sums of whole numbers, which no order of adding changes: a row has the same neighbours alone, among
+    others and in an exported file. Training takes distances in float32, which are faster.
     """
 
     kind: Tensor
@@ -131,6 +149,8 @@ class Neighbours(nn.Module):
     """(n, D) 1 where there is a value, else 0."""
     rows: Tensor
     """(n,) int64 the number of each row, increasing."""
+    carried: Tensor | None
+    """See `carry`."""
 
     def __init__(self, columns: int, rows: int, count: int, kinds: int = 64, row_blocks: Sequence[Block] = ()) -> None:
         super().__init__()
@@ -143,6 +163,7 @@ class Neighbours(nn.Module):
         self.register_buffer("table", torch.zeros(rows, sum(max(1, size) for *_, size in row_blocks) or columns))
         self.register_buffer("known", torch.zeros(rows, columns))
         self.register_buffer("rows", torch.arange(rows))
+        self.register_buffer("carried", None, persistent=False)
 
     def replace(self, table: Tensor, known: Tensor, rows: Tensor) -> None:
         """Sets the rows that are looked up; their number may be another one than before."""
@@ -189,18 +210,48 @@ class Neighbours(nn.Module):
     @torch.no_grad()
     def _search(self, x: Tensor, mask: Tensor, row: Tensor | None) -> Tensor:
         """(N, count) int64: places of the nearest rows, but not of the row itself, whose number is row (N,), or -1."""
+        exact = not self.training and x.device.type != "mps"  # which has no float64
+        far = self._far_exactly(x, mask) if exact else self._far(x, mask)
+        if row is not None:
+            at = torch.searchsorted(self.rows, row).clamp_max(len(self.rows) - 1)
+            own = (self.rows[at] == row)[:, None]
+            far.scatter_(1, at[:, None], torch.where(own, torch.inf, far.gather(1, at[:, None])))
+        return far.topk(max(1, min(self.count, len(self.table) - 1)), largest=False).indices
+
+    def _far(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(N, n) distances of rows (N, E), (N, D) from those that are looked up."""
         weights = self.weights.exp().mean(0)
         mine = weights * mask
         squares = (mine * self._summed(x.square())) @ self.known.T
         of_entries = self._spread(mine)
         squares = torch.addmm(squares, 2 * of_entries * x, self.table.T, alpha=-1)
         squares = squares.addmm_(of_entries, self.table.square().T)
-        far = _distance(squares, mine @ self.known.T, weights.sum())
-        if row is not None:
-            at = torch.searchsorted(self.rows, row).clamp_max(len(self.rows) - 1)
-            own = (self.rows[at] == row)[:, None]
-            far.scatter_(1, at[:, None], torch.where(own, torch.inf, far.gather(1, at[:, None])))
-        return far.topk(max(1, min(self.count, len(self.table) - 1)), largest=False).indices
+        return _distance(squares, mine @ self.known.T, weights.sum())
+
+    def _far_exactly(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(N, n) float64: the order of `_far`, and among rows that are equally far the order in which they are kept."""
+        weights, known = self.whole_weights().double(), self.known.double()
+        x, table = _on_grid(x), _on_grid(self.table)
+        mine = weights * mask.double()
+        of_entries = self._spread(mine)
+        squares = (mine * self._summed(x.square())) @ known.T
+        squares = torch.addmm(squares, 2 * of_entries * x, table.T, alpha=-1)
+        squares = squares.addmm_(of_entries, table.square().T)
+        far = _distance(squares / GRID**2, mine @ known.T, weights.sum())
+        # Numbers of float32, and behind their last digit the place.
+        return far.float().double().mul_(1 + torch.arange(len(table), device=x.device).double() * 2.0**-45)
+
+    def whole_weights(self) -> Tensor:
+        """(D,): the weights by which rows are found, in whole numbers of which the greatest is `HEAVIEST`."""
+        if self.carried is not None:
+            return self.carried
+        weights = self.weights.exp().mean(0)
+        return (weights / weights.max() * HEAVIEST).round().clamp_min(1)
+
+    def carry(self) -> None:
+        """Keeps what has to be the same, to the last digit, wherever the filler is exported to."""
+        with torch.no_grad():
+            self.carried = self.whole_weights()
 
 
 def _distance(squares: Tensor, weight: Tensor, whole: Tensor) -> Tensor:
@@ -210,6 +261,11 @@ def _distance(squares: Tensor, weight: Tensor, whole: Tensor) -> Tensor:
     """
     few = 0.02 * whole
     return (squares + 2 * few) / (weight + few) * whole
+
+
+def _on_grid(x: Tensor) -> Tensor:
+    """Whole numbers of steps, float64."""
+    return (x.double() * GRID).round().clamp(-REACH * GRID, REACH * GRID)
 
 
 def squashed(x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from evenodds.export.graphs import Options, RowFiller, graph_of, possible
 from evenodds.export.model import load_model
 from evenodds.export.parity import drawn
 from evenodds.export.table_fillers import table_filler_in
-from evenodds.runs.imputing import POOL, TableFiller
+from evenodds.runs.imputing import TableFiller
 from evenodds.runs.session import Session
 from tests.advice import on, refused, told
 from tests.serving import asked
@@ -81,10 +81,9 @@ def cells(path: Path) -> list[list[str]]:
 
 def test_a_file_fills_as_its_run_does_by_the_same_noise(session: Session, filler: TableFiller) -> None:
     columns, ours = session.card.units.columns, imputer_of(session)
-    noise = np.random.default_rng(1).standard_normal((POOL, 70, filler.imputer.latent), np.float32)
 
-    def pools(_: int, numbers: range) -> NDArray[np.float32]:
-        return noise[:, numbers.start : numbers.stop]
+    def noise(n: int, seed: int) -> NDArray[np.float32]:
+        return np.random.default_rng(seed).standard_normal((n, filler.imputer.latent), np.float32)
 
     shares = np.random.default_rng(2).random((40, len(columns)))
     x = ours.columns.allowed(ours.columns.low + shares * (ours.columns.high - ours.columns.low))
@@ -94,15 +93,13 @@ def test_a_file_fills_as_its_run_does_by_the_same_noise(session: Session, filler
     words = [k for k, column in enumerate(columns) if column.form == "words"]
     assert len(words) == 3
     for fillings in ("impute", "mean"):
-        want, got = (getattr(replace(one, pools=pools), fillings)(x, 3) for one in (ours, filler.imputer))
+        want, got = (getattr(replace(one, prior=noise), fillings)(x, 3) for one in (ours, filler.imputer))
         assert not np.isnan(got).any()
         assert np.array_equal(want[..., words], got[..., words])
         spread = ours.columns.high - ours.columns.low
         assert (np.abs(want - got) / spread).max() < 1e-4
         assert np.array_equal(np.broadcast_to(x, got.shape)[..., ~np.isnan(x)], got[..., ~np.isnan(x)])
-    with pytest.MonkeyPatch.context() as patched:  # by their seed draws are those of torch, to rounding
-        patched.setattr("evenodds.runs.imputing.POOL", 64)
-        assert np.abs(ours.drawn(7, range(3)) - filler.imputer.drawn(7, range(3))).max() < 1e-5
+    assert np.abs(ours.prior(64, 7) - filler.imputer.prior(64, 7)).max() < 1e-5  # those of torch, to rounding
 
 
 WITHOUT_TORCH = """

@@ -387,6 +387,33 @@ def test_a_double_click_sends_one_request_and_confirms_nothing(watched: Watched)
 
 
 @wide
+def test_what_was_begun_in_a_view_that_was_left_leads_nowhere(watched: Watched) -> None:
+    """It led to the list of runs, and the run was asked for on and on."""
+    page, late, asked = watched.page, [], []
+
+    def seen(request: Any) -> None:
+        asked.append(request.url)
+
+    page.route("**/api/**", lambda route: late.append(route) if route.request.method == "POST" else route.fallback())
+    watched.show("#/run/old%20digits/report", "h2:text-is('Judge')")
+    page.get_by_role("button", name="Make the report").click()
+    watched.show("#/new", "option:text-is('ring') >> nth=1", "attached")
+    page.get_by_label("or data that come with evenodds").select_option("ring")
+    page.get_by_role("button", name="Start the run").click()
+    watched.show("#/api", "details")
+    page.on("request", seen)
+    for route in late:
+        with page.expect_response(route.request.url):
+            route.fulfill(status=202, json={})
+    page.wait_for_timeout(200)
+    page.unroute_all()
+    page.remove_listener("request", seen)
+    assert len(late) == 2
+    assert page.evaluate("location.hash") == "#/api"
+    assert asked == []
+
+
+@wide
 def test_samples_are_played_with(watched: Watched) -> None:
     page = watched.page
     watched.show("#/run/old%20digits/play", "canvas.one")

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.learners import Gradient
 from evenodds.game.trainer import train
+from evenodds.parts.masks import Strokes
 from evenodds.parts.networks import pretrained
+from evenodds.parts.priors import Mixture
 from evenodds.runs import memory
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_players, build_task
@@ -28,7 +30,7 @@ from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
 from evenodds.runs.find import names
 from evenodds.runs.memory import require_round, round_bound
-from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
+from evenodds.runs.peak import Live, OnMeta, Peak, as_meta, on_meta, peak_of
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
 from evenodds.runs.values import Part
@@ -112,6 +114,16 @@ def test_every_recipe_is_counted_and_fits_into_four_gibibytes(name: str, monkeyp
 
 
 EXTRAS = {"historical": 0.1, "orthogonal": 0.001, "clip": 0.1, "pseudo": 0.8, "top": 0.5, "pathlength": 1}
+
+
+def test_what_is_kept_of_a_round_without_values_has_them_in_one_with() -> None:
+    """Masks and means that a round was counted with had none in the run."""
+    rng, masks, prior = torch.Generator(), Strokes(low=0.05), Mixture(3, components=4)
+    with OnMeta(), suppress(RuntimeError):
+        masks((2, 3, 29, 31), rng)
+        prior(2, rng)
+    assert masks((2, 3, 29, 31), rng).any()
+    assert prior(2, rng).isfinite().all()
 
 
 def test_a_small_round_with_extras_is_not_played_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:

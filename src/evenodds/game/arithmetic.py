@@ -1,4 +1,4 @@
-"""Small arithmetic that several rooms share: spread indices, 8-bit values, luma, the interval of a share.
+"""Small arithmetic that several rooms share: spread indices, fixed numbers, 8-bit values, luma, intervals of shares.
 
 torch is imported where it is needed alone, as luma is of arrays of numpy too.
 """
@@ -6,9 +6,9 @@ torch is imported where it is needed alone, as luma is of arrays of numpy too.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from numpy.typing import NDArray
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["LUMA", "constant", "eight_bit", "evenly", "luma", "wilson"]
+__all__ = ["LUMA", "constant", "eight_bit", "evenly", "kept", "luma", "wilson"]
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luma of ITU-R BT.601 (1982)."""
 Pixels = TypeVar("Pixels", "Tensor", NDArray[Any])
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def evenly(n: int, k: int) -> Tensor:
@@ -34,20 +36,45 @@ def evenly(n: int, k: int) -> Tensor:
     return torch.linspace(0, n - 1, min(n, k)).long()
 
 
-@lru_cache(maxsize=256)
-def constant(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
-    """Fixed numbers on a device, kept: a round on an accelerator does not wait for them to be sent again.
+def kept(make: Callable[P, T]) -> Callable[P, T]:
+    """A function whose answers are kept: a round on an accelerator does not wait for them to be sent again.
+
+    Args:
+        make: answers by its arguments, which can be hashed, with tensors that nobody may change.
+    """
+
+    @lru_cache(maxsize=256)
+    def answers(*args: P.args, **kwargs: P.kwargs) -> T:
+        import torch
+
+        with torch.inference_mode(False):
+            return make(*args, **kwargs)
+
+    @wraps(make)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        import torch
+
+        if torch.compiler.is_compiling():
+            return make(*args, **kwargs)
+        # Where memory is counted, see evenodds.runs.peak, or a graph is exported, tensors hold no numbers, though they
+        # may say that they are on the CPU.
+        numbers = torch.empty(0)
+        plain = type(numbers) is torch.Tensor and not numbers.is_meta
+        return answers(*args, **kwargs) if plain else make(*args, **kwargs)  # type: ignore[arg-type]
+
+    return answer
+
+
+@kept
+def constant(values: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Fixed numbers on a device: the same tensor each time, which nobody may change.
 
     Args:
         values: tuples, of tuples where there are several axes.
-
-    Returns:
-        The same tensor each time, which nobody may change.
     """
     import torch
 
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=dtype, device=device)
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def eight_bit(x: Tensor) -> Tensor:

@@ -370,7 +370,7 @@ def _cosines(like: Tensor) -> Tensor:
 def _steps(quality: Tensor, colour: bool) -> Tensor:
     """(N, 3 or 1, 1, 1, 64): the tables scaled by quality, as libjpeg's documentation of `jpeg_set_quality` says."""
     tables = (_LUMA_STEPS, _CHROMA_STEPS, _CHROMA_STEPS) if colour else (_LUMA_STEPS,)
-    base = constant(tuple(tuple(map(float, table.split())) for table in tables), quality.device)
+    base = constant(tuple(tuple(map(int, table.split())) for table in tables), quality.device, torch.float32)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)[..., None]
     return ((base[:, None, None] * percent + 50) / 100).floor().clamp(1, 255)
 

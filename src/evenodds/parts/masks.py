@@ -118,7 +118,7 @@ class Strokes:
 
     def __call__(self, shape: Sequence[int], rng: torch.Generator) -> Tensor:
         n, height, width = _image("strokes", shape)
-        size = constant((height, width), rng.device)
+        size = constant((height, width), rng.device, torch.float32)
         corners = torch.rand(n, self.corners, 2, generator=rng, device=rng.device) * size
         u = torch.rand(n, 1, 1, generator=rng, device=rng.device)
         radius = (self.low + (self.high - self.low) * u) * min(height, width)
@@ -151,7 +151,8 @@ class OneOf:
 
     def __call__(self, shape: Sequence[int], rng: torch.Generator) -> Tensor:
         drawn = torch.stack([part(shape, rng) for part in self.parts])
-        reach = constant(tuple(accumulate(self.weights or [1.0] * len(self.parts))), rng.device)
+        weights = self.weights or [1.0] * len(self.parts)
+        reach = constant(tuple(accumulate(weights)), rng.device, torch.float32)
         u = torch.rand(shape[0], generator=rng, device=rng.device)
         part = torch.searchsorted(reach / reach[-1], u, right=True).clamp_max(len(self.parts) - 1)
         return drawn[part, torch.arange(shape[0], device=rng.device)]

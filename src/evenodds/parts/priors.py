@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import kept
 
 __all__ = ["Coded", "Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
 
@@ -96,9 +96,9 @@ class Spherical:
         return slerp(start, end, share)
 
 
-@lru_cache(maxsize=16)
+@kept
 def _means_on(mixture: Mixture, device: torch.device) -> Tensor:
-    """Its means on a device, kept: a round on an accelerator does not wait for them to be sent again."""
+    """Its means on a device."""
     return mixture.means().to(device)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from evenodds.game.arithmetic import kept
 from evenodds.parts.choosing import Block, in_rows, log_shares, picked
 
 __all__ = ["Entries", "entries_of"]
@@ -62,13 +62,7 @@ class Entries:
         return logits.index_copy(1, self.words, choices.to(logits.dtype))
 
 
+@kept
 def entries_of(blocks: tuple[Block, ...], device: torch.device) -> Entries:
-    """Those of rows, kept: a batch on an accelerator does not wait for them to be sent again."""
-    # Where memory is counted, what is made holds no numbers and says that it is on the CPU; see evenodds.runs.peak.
-    return _kept(blocks, device, torch.empty(0).is_meta)
-
-
-@lru_cache(maxsize=64)
-def _kept(blocks: tuple[Block, ...], device: torch.device, counted: bool) -> Entries:
-    with torch.inference_mode(False):
-        return Entries(blocks, device)
+    """Those of rows."""
+    return Entries(blocks, device)

@@ -25,14 +25,15 @@ export function useAnswer(url, version, asked = get) {
   return [here.answer ?? null, here.error ?? null, told.last ?? null];
 }
 
-// What is at an address, asked for every few seconds: [answer, error, again, pause]; `await again()` asks now, and goes on after pause().
+// What is at an address, asked for every few seconds while the view is there: [answer, error, again, pause]; `await again()` asks now, and goes on after
+// pause().
 export function usePoll(url, seconds) {
   const [answer, setAnswer] = useState(null), [error, setError] = useState(null), polled = useRef(null);
   useEffect(() => {
-    polled.current = poll(url, seconds, setAnswer, setError);
-    return polled.current.end;
+    const mine = polled.current = poll(url, seconds, setAnswer, setError);
+    return () => { mine.end(); polled.current = null; };
   }, [url]);
-  return [answer, error, () => polled.current.again(), () => polled.current.end()];
+  return [answer, error, async () => polled.current?.again(), () => polled.current?.end()];
 }
 
 // The other runs, by name.
@@ -41,22 +42,21 @@ export function useOthers(run) {
   return [list?.runs.map((one) => one.run).filter((name) => name !== run) ?? [], error];
 }
 
-// What a button does, once at a time: [begin, busy, error]. The error is that of `about` alone.
+// What a button does, once at a time: [begin, busy, error]. The error is that of `about` alone. Work may answer with the view to go to next: the button
+// stays at work until this view is gone, and where somebody has left it, nothing leads away from where they are.
 export function useWork(work, about) {
-  const [busy, setBusy] = useState(false), [wrong, setWrong] = useState({}), held = useRef(false);
+  const [busy, setBusy] = useState(false), [wrong, setWrong] = useState({}), held = useRef(false), turn = useTurns();
   const begin = async (...words) => {
     if (held.current) return;
+    const here = turn();
     held.current = true; setBusy(true); setWrong({});
-    try { await work(...words); } catch (error) { setWrong({ about, error }); }
+    try {
+      const next = await work(...words);
+      if (next) { if (here()) location.hash = next; return; }
+    } catch (error) { setWrong({ about, error }); }
     held.current = false; setBusy(false);
   };
   return [begin, busy, (wrong.about === about && wrong.error) || null];
-}
-
-// To another view, as the end of what a button does: it stays at work until this view is gone.
-export function leave(hash) {
-  location.hash = hash;
-  return new Promise(() => {});
 }
 
 // A picture that follows an address: the latest wins.

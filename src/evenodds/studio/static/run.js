@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { Latest, path, query, send } from "./api.js";
 import { SendButton, StopButton } from "./buttons.js";
 import { Chart, groups } from "./charts.js";
-import { leave, useOthers, usePicture, usePoll, useWork } from "./hooks.js";
+import { useOthers, usePicture, usePoll, useWork } from "./hooks.js";
 import { JudgeView } from "./judge.js";
 import { Busy, figure, html, Line, shaped, Slider, whole } from "./parts.js";
 import { PlayView } from "./play.js";
@@ -114,8 +114,9 @@ export function RunView({ run: name, part }) {
     if (method === "DELETE") pause(); // it is gone before the page is left
     try {
       await send(method, path("runs", name, ...(action ? [action] : [])) + query(words));
-      if (method === "DELETE") await leave("#/");
-    } finally { await again(); }
+      if (method === "DELETE") return "#/";
+    } catch (wrong) { again(); throw wrong; }
+    await again();
   });
   if (!run || error?.status === 400) // 400: it is gone
     return html`<h1>${name}</h1><${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;

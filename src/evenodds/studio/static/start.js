@@ -3,7 +3,7 @@
 import { useEffect, useState } from "./vendor/preact-htm.js";
 import { get, path, poll, query, send } from "./api.js";
 import { SendButton } from "./buttons.js";
-import { leave, useAnswer, useTurns, useWork } from "./hooks.js";
+import { useAnswer, useTurns, useWork } from "./hooks.js";
 import { Busy, html, Line, shaped, useStored, whole } from "./parts.js";
 import { t } from "./strings.js";
 
@@ -76,7 +76,7 @@ export function StartView() {
     const lines = others.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => [line.split("=")[0].trim(), line.slice(line.indexOf("=") + 1).trim()]);
     const written = Object.fromEntries(Object.entries(filled).filter(([, value]) => value.trim() !== "").concat(lines));
     await send("POST", "/api/runs", { recipe, data, budget, seed: seed === "" ? null : Number(seed), settings: written });
-    await leave("#/");
+    return "#/";
   });
   const fields = (some) => some.map((row) => html`<${Field} key=${row.key} row=${row} value=${filled[row.key] ?? ""} onInput=${(value) => setSettings({ ...settings, [row.key]: value })} />`);
   const brought = recipes.find((one) => one.name === recipe)?.data;

@@ -1,4 +1,4 @@
-"""Two rounds of each case on a device that is not the CPU, and a line of JSON for each: python -m tests.other_device."""
+"""Two rounds of each case on a device that is not the CPU, a line of JSON for each: python -m tests.other_device."""
 
 from __future__ import annotations
 

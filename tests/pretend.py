@@ -1,7 +1,7 @@
 """A device that is none: it computes on the CPU, and is one of its own to whoever asks, as a GPU is.
 
-Tensors of both do not mix, numbers are drawn by generators of its own, and what crosses between it and the CPU is counted
-by the line of evenodds that asked. `begin` makes it known to torch, for good: a process of its own is needed.
+Tensors of both do not mix, numbers are drawn by generators of its own, and what crosses between it and the CPU is
+counted by the line of evenodds that asked. `begin` makes it known to torch, for good: a process of its own is needed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Tensor(torch.Tensor):
     raw: torch.Tensor
 
     @staticmethod
-    def __new__(cls, raw: torch.Tensor) -> _Tensor:
+    def __new__(cls: type[_Tensor], raw: torch.Tensor) -> _Tensor:
         self = torch.Tensor._make_wrapper_subclass(
             cls,
             raw.shape,

@@ -78,8 +78,9 @@ def fill_table(
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
         table = Table.read(path, filler)
-        say(table.said(_HOW[how]))
+        said = table.said(_HOW[how])
         made = table.filled(filler.imputer, n, how, seed)
+        say(said)
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
                 temporary.write_bytes(content)

@@ -114,7 +114,9 @@ for line in json.loads(sys.argv[1]):
 def test_tables_are_filled_without_torch(session: Session, file: Path, home: Path) -> None:
     table = str(home / "gaps.csv")
     words = ["-n", "2", "--seed", "5", "--out"]
-    lines = [["fill", str(file), table, *words, str(home / "file")], ["fill", str(file)], ["card", str(file)]]
+    (home / "no.png").touch()
+    lines = [["fill", str(file), table, *words, str(home / "file")], ["fill", str(file), str(home / "no.png")]]
+    lines += [["fill", str(file)], ["card", str(file)]]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, json.dumps(lines)],
         capture_output=True,
@@ -124,8 +126,10 @@ def test_tables_are_filled_without_torch(session: Session, file: Path, home: Pat
     assert [line for line in done.stdout.splitlines() if line.startswith("status")] == [
         "status 0",
         "status 2",
+        "status 2",
         "status 0",
     ]
+    assert "no.png is no table (.csv, .tsv, .xlsx, .parquet), and this run fills tables; name one" in done.stderr
     assert "gaps.csv" not in done.stderr.splitlines()[-1]
     assert "does not say where the table of its run is" in done.stderr
     assert "kept: rows of the data, which the filler looks up" in done.stdout
@@ -167,6 +171,7 @@ def test_rows_of_programs_are_filled_by_a_file_and_served(file: Path, filler: Ta
         (f"{HEAD}\nx;41;Rome;;;;00123\n", "column 'city' has 'Rome', which the data do not have"),
         (f"{HEAD}\nx;41;Bonn;1.041,50;03.02.2021;True;10115\n", "no empty cell in the 6 columns"),
         (f"{HEAD}\nx;;;;;;\n", "empty cells in empty rows alone"),
+        (f"{HEAD}\nx;1{'0' * 38};;;;;\n", "row 1 has numbers too far"),
     ],
 )
 def test_what_a_file_cannot_fill_is_said(

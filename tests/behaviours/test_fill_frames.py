@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import evenodds
 from evenodds.apply.filling_frames import fill_frame
+from evenodds.apply.filling_rows import fill_rows
 from evenodds.apply.filling_tables import fill_table
 from evenodds.data.readers.frames import Like, as_frame
 from evenodds.data.readers.gaps import frame_gaps
@@ -54,6 +56,37 @@ def test_columns_of_one_name_stay_what_they_are(session: Session) -> None:
     assert filled.index.tolist() == [4, 4, 5]
     with pytest.raises(BadInput, match="the data frame has two columns of the name 'age'; rename one"):
         fill_frame(session, pandas.concat([frame, frame[["age"]]], axis=1))
+
+
+@pytest.mark.parametrize("spelled", [("false", "true"), ("FALSE", "TRUE")])
+def test_true_and_false_are_the_words_that_a_table_has_for_them(
+    session: Session, spelled: tuple[str, str], tmp_path: Path
+) -> None:
+    """A data frame has True where the file of text, of which pandas read it, has true."""
+    units = session.card.units
+    columns = tuple(replace(one, words=spelled) if one.name == "city" else one for one in units.columns)
+    flagged = replace(session, card=replace(session.card, units=replace(units, columns=columns)))
+    frame = rows()[:8]
+    flags = frame["city"] == "Rome"
+    frame.loc[2, "age"] = None
+    for kind in ("bool", "boolean", "object"):
+        filled = fill_frame(flagged, frame.assign(city=flags.astype(kind)))
+        assert filled["city"].tolist() == flags.tolist()
+        assert filled["city"].dtype == kind
+        assert filled["age"].notna().all()
+    text = frame.assign(city=np.where(flags, spelled[1], spelled[0]))
+    text.loc[3, "city"] = None
+    told = fill_frame(flagged, text).iloc[3]["city"]
+    gap = frame.assign(city=flags.astype("boolean").mask(text["city"].isna()))
+    for kind in ("boolean", "object"):
+        assert fill_frame(flagged, gap.astype({"city": kind})).iloc[3]["city"] == (told == spelled[1])
+    row = dict.fromkeys(frame) | {"half": 30.5, "city": True}
+    made = [fill_rows(flagged, [row | {"city": flag}]).fillings[0][0]["age"] for flag in (True, spelled[1])]
+    assert made[0] == made[1]
+    pytest.importorskip("pyarrow")
+    gap.to_parquet(tmp_path / "t.parquet")
+    (path,) = fill_table(flagged, tmp_path / "t.parquet", tmp_path / "t.csv")
+    assert pandas.read_csv(path, dtype=str)["city"].tolist() == [*text["city"][:3], told, *text["city"][4:]]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("city", str), ("day", pandas.Timestamp), ("at", pandas.Timestamp)])

@@ -14,7 +14,7 @@ from evenodds.apply.learned_columns import left_empty, require_learned
 from evenodds.apply.table_fillers import filler_of
 from evenodds.data.tables.cells import UNKNOWN, Parsed, WordCells, is_empty
 from evenodds.data.tables.rows import Column, unordered
-from evenodds.data.tables.types import placed_rows, spelled_as, without_absent, word_of
+from evenodds.data.tables.types import flag_of, placed_rows, spelled_as, without_absent, word_of
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 from evenodds.runs.imputing import Imputer, TableFiller
@@ -175,8 +175,7 @@ def _text(column: Column, cell: Any) -> str:
         return ""
     if isinstance(cell, float | np.floating):
         return word_of(column, float(cell))
-    text = str(cell)
-    return text.lower() if isinstance(cell, bool | np.bool_) and text not in column.words else text
+    return flag_of(column, bool(cell)) if isinstance(cell, bool | np.bool_) else str(cell)
 
 
 def _writer(column: Column, known: Sequence[Any], parsed: Parsed) -> Callable[[float], Any]:

@@ -16,7 +16,7 @@ from evenodds.apply.learned_columns import require_learned
 from evenodds.apply.table_fillers import filler_of
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.frames import READS as FRAMES
-from evenodds.data.tables.frames import parsed_like, read_frame
+from evenodds.data.tables.frames import parsed_like, read_frame, spelled_flags
 from evenodds.data.tables.opened import READS as TEXTS
 from evenodds.data.tables.opened import Opened, open_table, parsed_cells, require_columns
 from evenodds.data.tables.rewriting import Cells, with_cells
@@ -78,8 +78,9 @@ def fill_table(
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
         table = Table.read(path, filler)
-        say(table.said(_HOW[how]))
+        said = table.said(_HOW[how])
         made = table.filled(filler.imputer, n, how, seed)
+        say(said)
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -144,7 +145,7 @@ class Table:
             require_learned(path.name, columns, names)
             parsed = parsed_cells(opened, Types(by_name={**used, **unused}), like=columns)[0]
         else:
-            frame = read_frame(path, options.get("sheet", 0))
+            frame = spelled_flags(read_frame(path, options.get("sheet", 0)), columns)
             names = [str(name) for name in frame.columns]
             require_learned(path.name, columns, names)
             parsed = parsed_like(frame, columns)

@@ -77,11 +77,11 @@ def fill(
         require_order(run, source, "fill RUN IN")
     of_pictures = source is not None and (many(source) or source.name.lower().endswith(PICTURES))
     alone = is_alone(run, checkpoint, device)
-    of_tables = _tables_without_torch(run) if alone and not of_pictures else None
+    filler = _without_torch(run) if of_pictures and alone else None
+    of_tables = _tables_without_torch(run) if alone and filler is None else None
     if of_tables is not None:
         _require_none(run, {"--mask": mask is not None, "--again": again, "--most-pixels": most_pixels is not None})
         return _filled_table(of_tables, source, out, n or 1, strategy, seed)
-    filler = _without_torch(run) if of_pictures and alone else None
     if filler is None:
         session = run_or_model(run, checkpoint, device, "generator")
         if session.card.has_gaps:

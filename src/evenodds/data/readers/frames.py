@@ -118,7 +118,7 @@ def _object(kind: Any, text: str) -> Any:
     if not text:
         return None
     if issubclass(kind, bool | np.bool_):
-        return kind(text == "True")
+        return kind(text.lower() == "true")
     return kind(round(Decimal(text))) if issubclass(kind, int | np.integer) else kind(text)
 
 
@@ -146,7 +146,7 @@ def as_frame(columns: Sequence[Column], x: Values, like: Like | Any) -> Any:
         elif stored in "iu" and of.form == "number":
             column = pandas.Series(x[:, k].round())
         elif stored == "b":
-            column = column.map({"True": True, "False": False})
+            column = column.str.lower().map({"true": True, "false": False})
         elif stored == "M":
             column = pandas.to_datetime(column)
             if getattr(dtype, "tz", None) is not None:

@@ -11,13 +11,13 @@ import numpy as np
 
 from evenodds.data.tables.cells import EXACT, Parsed, WordCells, decimal_points
 from evenodds.data.tables.rows import Column
-from evenodds.data.tables.types import Types
+from evenodds.data.tables.types import Types, flag_of
 from evenodds.errors import BadInput
 from evenodds.files.extras import named, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
-__all__ = ["READS", "parsed_frame", "parsed_like", "read_frame", "spelled_cells"]
+__all__ = ["READS", "parsed_frame", "parsed_like", "read_frame", "spelled_cells", "spelled_flags"]
 
 READS = (".xlsx", ".parquet")
 """The file names' endings of what is read as a data frame."""
@@ -90,9 +90,22 @@ def parsed_like(frame: Any, columns: Sequence[Column]) -> dict[str, Parsed]:
     """The columns of a data frame by name, read as those of a table of its kind: words of theirs are words, whatever
     they look like, but for numbers; see `evenodds.data.tables.types.placed`."""
     wordy = {column.name for column in columns if column.form == "words"}
+    frame = spelled_flags(frame, columns)
     kinds = {str(name): getattr(dtype, "kind", "O") for name, dtype in zip(frame.columns, frame.dtypes, strict=True)}
     named = {name: "words" for name in wordy if kinds.get(name) not in ("i", "u", "f")}
     return parsed_frame(frame, Types(by_name=named), columns)
+
+
+def spelled_flags(frame: Any, columns: Sequence[Column]) -> Any:
+    """The data frame, with words for True and False where columns of a table of its kind spell them otherwise."""
+    of, spelled = {column.name: column for column in columns if column.form == "words"}, frame.copy(deep=False)
+    for k, name in enumerate(map(str, frame.columns)):
+        words = {flag: flag_of(of[name], flag) for flag in (True, False)} if name in of else {}
+        cells = frame.iloc[:, k]
+        if any(word != str(flag) for flag, word in words.items()) and cells.dtype.kind in "bO":
+            flags = [words[bool(one)] if isinstance(one, bool | np.bool_) else one for one in cells]
+            spelled.isetitem(k, type(cells)(flags, index=frame.index, dtype=object))
+    return spelled
 
 
 def _read(name: str, cells: Any, types: Types, amounts: Collection[str]) -> Parsed | WordCells:

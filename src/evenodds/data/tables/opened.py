@@ -25,7 +25,7 @@ from evenodds.files.text import from_cell
 __all__ = ["READS", "Opened", "open_table", "parsed_cells", "parsed_table", "require_columns"]
 
 READS = (".csv", ".tsv")
-"""The file names' endings for which `load` comes here."""
+"""The file names' endings of tables in text files."""
 
 
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
@@ -50,7 +50,7 @@ def open_table(
     encoding: str | None = None,
     held: bool = False,
 ) -> Opened:
-    """What is found out of a table before its cells are read; see `table` for the arguments.
+    """What is found out of a table before its cells are read; see `evenodds.data.readers.table.table` for them.
 
     Args:
         held: see `evenodds.data.tables.delimited.delimited`.

@@ -16,7 +16,7 @@ from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
 __all__ = ["KINDS", "Types", "placed", "placed_rows", "spelled_as", "summed", "type_setting", "typed", "without_absent"]
-__all__ += ["word_of"]
+__all__ += ["flag_of", "word_of"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -183,6 +183,13 @@ def word_of(column: Column, value: float) -> str:
     """The word of a column that spells a number; as usual where none does."""
     usual = f"{value:.0f}" if value.is_integer() else repr(value)
     return repr(value) if usual not in column.words and repr(value) in column.words else usual
+
+
+def flag_of(column: Column, flag: bool) -> str:
+    """The word of a column that spells True or False, whatever its case; as usual where none does."""
+    usual = str(flag)
+    others = [word for word in column.words if word.lower() == usual.lower()]
+    return usual if usual in others or not others else others[0]
 
 
 def spelled_as(column: Column, one: Parsed) -> Column:

@@ -215,7 +215,7 @@ def table_of(file: Path) -> None:
 
 
 class Own(nn.Module):
-    """A filler of one's own, which knows one pass for each filling."""
+    """A filler of one's own, which fills each row that it is given once."""
 
     def __init__(self, filler: nn.Module) -> None:
         super().__init__()
@@ -225,7 +225,7 @@ class Own(nn.Module):
         return cast(torch.Tensor, self.filler(x, mask, z, row))
 
 
-def test_a_filler_of_ones_own_is_called_for_each_filling(session: Session) -> None:
+def test_a_filler_of_ones_own_is_given_each_row_for_each_filling(session: Session) -> None:
     own = replace(session, players={"generator": Own(session.players["generator"])})
     inputs = drawn(session, graph_of(session, Options()), 5)
     want, got = (RowFiller(one, Options())(*inputs) for one in (session, own))

@@ -132,7 +132,7 @@ def test_graphs_where_they_are_faster(
 
 
 def test_nothing_of_a_game_that_did_not_fit_is_there_when_the_next_one_is_built() -> None:
-    """The first run of a process is held in a circle by the frames in which torch imports itself."""
+    """The first run of a process is held in a reference cycle by frames in which torch was imported."""
     before: list[weakref.ref[torch.nn.Module]] = []
 
     def work(config: Config) -> Config:

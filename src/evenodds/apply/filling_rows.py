@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evenodds.apply.learned_columns import left_empty, require_learned
-from evenodds.apply.table_fillers import filler_of
+from evenodds.apply.table_fillers import table_filler_of
 from evenodds.data.tables.cells import UNKNOWN, Parsed, WordCells, is_empty
 from evenodds.data.tables.rows import Column, unordered
 from evenodds.data.tables.types import flag_of, placed_rows, spelled_as, without_absent, word_of
@@ -82,7 +82,7 @@ def fill_rows(
         >>> len(made.fillings), made.fillings[0][0]["age"], made.fillings[0][0]["city"] in ("Bonn", "Rome")
         (3, 20.5, True)
     """
-    filler = filler_of(run)
+    filler = table_filler_of(run)
     imputer = filler.imputer if imputer is None else imputer
     how, columns = strategy_of(strategy, n), filler.columns
     _require_cells(columns, rows)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.apply.learned_columns import require_learned
-from evenodds.apply.table_fillers import filler_of
+from evenodds.apply.table_fillers import table_filler_of
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.frames import READS as FRAMES
 from evenodds.data.tables.frames import parsed_like, read_frame, spelled_flags
@@ -56,8 +56,8 @@ def fill_table(
         run: that learned to fill tables, or what a file fills tables by, see `evenodds.export.table_fillers`.
         source: text, a sheet of Excel or a Parquet table with the columns of the run's own; None for that one. What is
             filled in is spelled as the other cells of its column are, or as in the run's own where there are none.
-        out: a folder, or the file of a single filling; None for `filled` in the run's folder. Text stays as it is but
-            for the cells that are filled; what is no text is written as CSV.
+        out: a folder, or the file of a single filling; None for `filled` in the run's folder, or beside the exported
+            file. Text stays as it is but for the cells that are filled; what is no text is written as CSV.
         n: how many fillings.
         strategy: "mean", the mean of 64 draws, which errs least (of words the likeliest one); or "draw", which keeps
             the spread of columns. None: the mean of one filling, else draws.
@@ -69,7 +69,7 @@ def fill_table(
             user's would be replaced.
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
-    filler = filler_of(run)
+    filler = table_filler_of(run)
     how = strategy_of(strategy, n)
     path = filler.own() if source is None else source
     folder, names, stale = _places(path, filler.folder / "filled" if out is None else out, n)

@@ -1,4 +1,4 @@
-"""Missing values of a table: several fillings of each, drawn from what a filler learned of the table itself."""
+"""What fills the empty cells of tables by a network: trained here on the table itself, or of a run."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def imputer_of(session: Session) -> Imputer:
 
 
 def table_filler(session: Session) -> TableFiller:
-    """A run as what files are filled by."""
+    """A run as what fills tables."""
     options = {} if session.config.data is None else session.config.data.options
     columns = session.card.units.columns
     return TableFiller(session.folder, columns, imputer_of(session), lambda: _own(session), options)
 
 
 def _own(session: Session) -> Path:
-    """The table of a run."""
+    """The path of the table that a run learned; BadInput of an exported file, which does not say it."""
     if session.file is not None:
         raise no_table(session.file)
     return data_of(session.config, session.card, "name a table with the same columns: evenodds fill RUN TABLE.csv")

@@ -9,10 +9,10 @@ from evenodds.runs.imputing import TableFiller
 if TYPE_CHECKING:
     from evenodds.runs.session import Session
 
-__all__ = ["filler_of"]
+__all__ = ["table_filler_of"]
 
 
-def filler_of(run: Session | TableFiller) -> TableFiller:
+def table_filler_of(run: Session | TableFiller) -> TableFiller:
     """What fills tables by a run; BadInput of one that does not."""
     if isinstance(run, TableFiller):
         return run

@@ -78,16 +78,14 @@ def fill(
     of_pictures = source is not None and (many(source) or source.name.lower().endswith(PICTURES))
     alone = is_alone(run, checkpoint, device)
     filler = _without_torch(run) if of_pictures and alone else None
-    of_tables = _tables_without_torch(run) if alone and filler is None else None
-    if of_tables is not None:
-        _require_none(run, {"--mask": mask is not None, "--again": again, "--most-pixels": most_pixels is not None})
-        return _filled_table(of_tables, source, out, n or 1, strategy, seed)
     if filler is None:
-        session = run_or_model(run, checkpoint, device, "generator")
-        if session.card.has_gaps:
+        from evenodds.runs.imputing import TableFiller
+
+        loaded = (_tables_without_torch(run) if alone else None) or run_or_model(run, checkpoint, device, "generator")
+        if isinstance(loaded, TableFiller) or loaded.card.has_gaps:
             _require_none(run, {"--mask": mask is not None, "--again": again, "--most-pixels": most_pixels is not None})
-            return _filled_table(session, source, out, n or 1, strategy, seed)
-        filler = _of_images(session, out)
+            return _filled_table(loaded, source, out, n or 1, strategy, seed)
+        filler = _of_images(loaded, out)
     if source is None or mask is None or strategy is not None:
         lacking = "leave --strategy out" if strategy is not None else "name an image and its mask"
         raise BadInput(f"{run} fills images; {lacking}: evenodds fill {quoted(run)} IMAGE --mask MASK")

@@ -15,7 +15,7 @@ FORMAT = "evenodds-model-1"
 """The first word of the metadata; files with another one are not evenodds'."""
 BATCH = "batch"
 FILLINGS = "fillings"
-"""Of each row."""
+"""The name of the axis of the fillings of a row."""
 ANY_SIZE = ("height", "width")
 """The names of the axes that may have any length."""
 ADVICE = "take a file that `evenodds export` wrote"

@@ -219,7 +219,7 @@ class RowFiller(Network):
         return torch.where(mask[:, None] > 0, observed[:, None], drawn), shares
 
     def _fillings(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
-        """(N, K, E); of a filler of one's own by a pass for each filling."""
+        """(N, K, E); a filler of one's own, which has no `fillings`, is given each row K times."""
         generator: Any = self.players["generator"]
         if hasattr(generator, "fillings"):
             return generator.fillings(x, mask, z)  # type: ignore[no-any-return]

@@ -90,9 +90,9 @@ def taken(place: Path, words: str) -> tuple[dict[str, Tensor], str] | None:
         status = os.lstat(place)
         if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
             return None
-        tensors, told = read_tensors_and_words(place)
-        text = told.get("text", "")
-        if (told["words"], told["sums"]) != (words, _sums(tensors, text)):
+        tensors, beside = read_tensors_and_words(place)
+        text = beside.get("text", "")
+        if (beside["words"], beside["sums"]) != (words, _sums(tensors, text)):
             return None
     except (BadInput, OSError, LookupError, ValueError, TypeError):
         return None
@@ -107,8 +107,8 @@ def keep(place: Path, words: str, tensors: Mapping[str, Tensor], text: str = "")
     Raises:
         OSError: they cannot be kept.
     """
-    told = {"words": words, "sums": _sums(tensors, text)} | ({"text": text} if text else {})
-    most, needed = _most_bytes(), sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, told.values()))
+    beside = {"words": words, "sums": _sums(tensors, text)} | ({"text": text} if text else {})
+    most, needed = _most_bytes(), sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, beside.values()))
     place.parent.mkdir(parents=True, exist_ok=True)
     place.parent.chmod(0o700)
     if needed > most:
@@ -118,7 +118,7 @@ def keep(place: Path, words: str, tensors: Mapping[str, Tensor], text: str = "")
         raise OSError("no room")
     with replaced(place) as temporary:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        write_tensors(tensors, temporary, told)
+        write_tensors(tensors, temporary, beside)
         temporary.chmod(0o600)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["LUMA", "constant", "eight_bit", "evenly", "kept", "luma", "wilson"]
+__all__ = ["LUMA", "constant", "eight_bit", "evenly", "luma", "made_once", "wilson"]
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luma of ITU-R BT.601 (1982)."""
@@ -36,8 +36,8 @@ def evenly(n: int, k: int) -> Tensor:
     return torch.linspace(0, n - 1, min(n, k)).long()
 
 
-def kept(make: Callable[P, T]) -> Callable[P, T]:
-    """A function whose answers are kept: a round on an accelerator does not wait for them to be sent again.
+def made_once(make: Callable[P, T]) -> Callable[P, T]:
+    """A function whose answers are made once: a round on an accelerator does not wait for them to be sent again.
 
     Args:
         make: answers by its arguments, which can be hashed, with tensors that nobody may change.
@@ -65,7 +65,7 @@ def kept(make: Callable[P, T]) -> Callable[P, T]:
     return answer
 
 
-@kept
+@made_once
 def constant(values: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Tensor:
     """Fixed numbers on a device: the same tensor each time, which nobody may change.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.arithmetic import kept
+from evenodds.game.arithmetic import made_once
 
 __all__ = ["Coded", "Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
 
@@ -96,7 +96,7 @@ class Spherical:
         return slerp(start, end, share)
 
 
-@kept
+@made_once
 def _means_on(mixture: Mixture, device: torch.device) -> Tensor:
     """Its means on a device."""
     return mixture.means().to(device)

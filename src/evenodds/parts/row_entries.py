@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from evenodds.game.arithmetic import kept
+from evenodds.game.arithmetic import made_once
 from evenodds.parts.choosing import Block, in_rows, log_shares, picked
 
 __all__ = ["Entries", "entries_of"]
@@ -62,7 +62,7 @@ class Entries:
         return logits.index_copy(1, self.words, choices.to(logits.dtype))
 
 
-@kept
+@made_once
 def entries_of(blocks: tuple[Block, ...], device: torch.device) -> Entries:
     """Those of rows."""
     return Entries(blocks, device)

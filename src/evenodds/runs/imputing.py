@@ -25,9 +25,9 @@ from evenodds.runs.strategies import DRAWS
 __all__ = ["POOL", "Imputer", "Rows", "TableFiller", "as_table", "commonest", "no_table"]
 
 Rows = Mapping[str, NDArray[Any]]
-"""Arrays by name."""
+"""A request or an answer: arrays by name."""
 ROOM = 2**26
-"""Numbers of z that are drawn at once."""
+"""Numbers of z, or entries of rows, that are at work at once."""
 POOL = 4096
 """Draws of z for each filling; each row takes one by what it holds, so that it gets the same alone and among others."""
 BLOCK = 16
@@ -105,9 +105,9 @@ class Imputer:
         common, (places, at) = self.columns.to_common(table), _places(table)
         parts, sums = [], np.zeros((len(table), sum(self.columns.widths[k] for k in self.columns.words)))
         at_once = max(1, ROOM // (POOL * self.latent))
+        rows = [slice(start, start + batch) for start in range(0, len(table), batch)]
         for k in range(0, draws, at_once):
             z = self._z(seed, range(k, min(draws, k + at_once)), places)
-            rows = [slice(start, start + batch) for start in range(0, len(table), batch)]
             made = [self._fill(common[some], z[at[some]]) for some in rows]
             parts.append(np.concatenate([values for values, _ in made], 1))
             sums += z.shape[1] * np.concatenate([shares for _, shares in made])
@@ -153,7 +153,7 @@ class TableFiller:
 
 
 def no_table(file: Path) -> BadInput:
-    """Of a file, where no table is named."""
+    """What is said of a file where no table is named."""
     return BadInput(
         f"{file} does not say where the table of its run is; name one with its columns: evenodds fill "
         f"{quoted(file)} TABLE.csv"

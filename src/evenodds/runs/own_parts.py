@@ -64,14 +64,14 @@ def require_own_parts(run: Run) -> None:
 
 
 def has_own_parts(config: Config) -> bool:
-    """Whether there is anything to try."""
+    """Whether a run has parts of one's own that are tried."""
     penalty = "" if config.penalty is None else config.penalty.name
     named = (config.loss.name, penalty, config.prior.name, *_network_names(config).values())
     return any(map(is_external, named)) and not is_external(config.task.name)
 
 
 def _network_names(config: Config) -> dict[str, str]:
-    """Their names, by player."""
+    """The names of the networks, by player."""
     return {"generator": config.generator.name, "discriminator": config.discriminator.name}
 
 
@@ -88,7 +88,7 @@ class _Trial:
 
     @cached_property
     def loss(self) -> Any:
-        """A copy."""
+        """A copy of the loss."""
         return _copied(self.run.task.contest.loss)
 
     @property
@@ -185,7 +185,7 @@ def called(what: str, player: Callable[[Tensor], Any], given: Tensor) -> Any:
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    # The first is 16 times as fast as the second, and usual.
+    # They are usually equal, which is found 16 times as fast.
     return torch.equal(one, other) or torch.allclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
 
 

@@ -43,7 +43,7 @@ def with_room(config: Config, work: Callable[[Config], T], say: Callable[[str], 
 
 
 def _free_memory() -> None:
-    """What nobody uses is given back, also what is held in a circle, as by the frames in which torch imports itself."""
+    """What nobody uses is given back, also what a reference cycle holds, as frames in which torch was imported do."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -102,14 +102,14 @@ def _other_column(card: DataCard, dataset: Dataset) -> str:
 
 
 def _columns(data: DataCard | Dataset) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Of each column of a table its words, and what is chosen among in it, each with weights of its own."""
+    """Of each column of a table its words, and its choices, each of which has weights of its own."""
     if not (columns := data.units.columns):
         return [((), ())] * len(data.columns)
     return [(one.words, () if data.has_gaps else one.chosen) for one in columns]
 
 
 def _ranges(card: DataCard) -> dict[str, str]:
-    """From where to where each value goes that samples are asked for by."""
+    """The range of each value that samples are asked for by, as it is said."""
     if (conditions := card.conditions) is None or conditions.binary:
         return {}
     low, high = (side * (len(conditions.names) // len(side)) for side in (conditions.units.low, conditions.units.high))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from evenodds.apply.filling_rows import fill_rows
 from evenodds.apply.filling_tables import Table, rows_in
-from evenodds.apply.table_fillers import filler_of
+from evenodds.apply.table_fillers import table_filler_of
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
 from evenodds.runs.imputing import Imputer
@@ -77,7 +77,7 @@ def _csv(service: Service, content: bytes, imputer: Imputer, strategy: Strategy 
     with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(content)
-        filler, bounds = filler_of(service.offers.session), service.line.bounds
+        filler, bounds = table_filler_of(service.offers.session), service.line.bounds
         bounds.require_count(rows_in(path, filler, bounds.samples + 1), "rows", counted=False)
         table = Table.read(path, filler)
         (made,) = table.filled(imputer, 1, strategy_of(strategy, 1), seed)

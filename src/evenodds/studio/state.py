@@ -41,7 +41,8 @@ class Studio:
     watching: Watching = field(init=False)
     start: str = field(init=False, default_factory=lambda: secrets.token_hex(4))
     starting: threading.Lock = field(init=False, default_factory=threading.Lock)
-    """Held from the look at what is there, or at work, until the process is started that goes by it."""
+    """Held from the look at what is there, or at work, until what follows from it is done: a process started, a run put
+    in the bin."""
     _looked: float = field(init=False, default=0.0)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _launched: list[Launched] = field(init=False, default_factory=list)

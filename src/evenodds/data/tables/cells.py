@@ -21,7 +21,7 @@ from evenodds.files.misfit import shortened
 __all__ = ["UNKNOWN", "NumberCells", "Parsed", "WordCells", "decimal_points", "is_empty", "is_number"]
 
 UNKNOWN = ("", "nan", "<na>", "null", "n/a")
-"""Words that stand for no class, whatever their case, as programs write them."""
+"""Words that stand for an empty cell and for no class, whatever their case, as programs write them."""
 NO_NUMBER: tuple[str, ...] = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
 NO_NUMBER += ("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!")
 """Words that stand for an empty cell among numbers, beside `UNKNOWN`; programs write some where they cannot compute."""

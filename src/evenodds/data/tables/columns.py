@@ -28,7 +28,7 @@ LARGEST = 1e150
 MOST_WORDS = 2_000
 """Entries of all columns of words: rows that are looked up, and noise that draws words, have so many each."""
 Knots = tuple[tuple[float, ...], tuple[float, ...]]
-"""Increasing numbers, and where they lie."""
+"""Increasing numbers, and where they lie on the common scale."""
 NUMBER: Block = ((-math.inf, math.inf), False, 0)
 """A number without ends."""
 
@@ -73,13 +73,13 @@ class Columns:
     def learned(
         columns: Sequence[Column], knots: Sequence[Knots], low: Sequence[float], high: Sequence[float]
     ) -> Columns:
-        """Those of a table that was learned before, by plain values; see evenodds.data.units.Units."""
+        """The columns of a table that was learned before, of plain values; see evenodds.data.units.Units."""
         values = tuple(None if column.knots else np.array(column.levels) for column in columns)
         lines = tuple((np.array(own), np.array(places)) for own, places in knots)
         return Columns(lines, values, np.array(low), np.array(high))
 
     @property
-    def lines(self) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]:
+    def lines(self) -> tuple[Knots, ...]:
         """The knots as plain values."""
         return tuple((tuple(values.tolist()), tuple(places.tolist())) for values, places in self.knots)
 

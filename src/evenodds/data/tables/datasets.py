@@ -30,8 +30,6 @@ _STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
     "Took numbers with signs or units around them": lambda style: bool(style.before or style.after),
 }
 """What is said of numbers that are no plain ones, and of which it is said."""
-
-
 _MINUS = ("-<1>", "<-1>")
 """How numbers below 0 are usually written."""
 

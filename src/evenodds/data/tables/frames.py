@@ -21,7 +21,6 @@ __all__ = ["READS", "parsed_frame", "parsed_like", "read_frame", "spelled_cells"
 
 READS = (".xlsx", ".parquet")
 """The file names' endings of what is read as a data frame."""
-
 _LARGEST = 1 << 30  # Bytes of a file.
 
 

@@ -26,11 +26,7 @@ __all__ = ["READS", "Opened", "open_table", "parsed_cells", "parsed_table", "req
 
 READS = (".csv", ".tsv")
 """The file names' endings of tables in text files."""
-
-
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
-
-
 _AT_ONCE = 4096
 """Rows that are taken apart at once."""
 
@@ -50,9 +46,10 @@ def open_table(
     encoding: str | None = None,
     held: bool = False,
 ) -> Opened:
-    """What is found out of a table before its cells are read; see `evenodds.data.readers.table.table` for them.
+    """What is found out of a table before its cells are read.
 
     Args:
+        path, delimiter, header, encoding: see `evenodds.data.readers.table.table`.
         held: see `evenodds.data.tables.delimited.delimited`.
     """
     text = delimited(path, delimiter, encoding, held)

@@ -107,7 +107,7 @@ class Column:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """What each of these stands for, as the table spells it; nothing where there is nothing to choose."""
+        """What each of its choices stands for, as the table spells it; nothing where there are none."""
         named = ("other numbers",) * bool(self.knots) + tuple(map(self.text, self.levels)) + ("nothing",) * self.missing
         return named if self.choices else ()
 

@@ -143,6 +143,7 @@ class Neighbours(nn.Module):
     """
 
     kind: Tensor
+    """(D,) int64 which of the distances each column has."""
     table: Tensor
     """(n, E) the rows that are looked up, 0 where nothing is known."""
     known: Tensor

@@ -12,6 +12,7 @@ __all__ = ["LARGEST", "Numbers", "Scale"]
 
 Numbers = NDArray[np.float32]
 LARGEST = float(np.finfo(np.float32).max)
+"""Of the numbers that float32 holds."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from evenodds.data.tables.rows import Column, unordered
 from evenodds.data.tables.types import flag_of, placed_rows, spelled_as, without_absent, word_of
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
-from evenodds.runs.imputing import Imputer, TableFiller
+from evenodds.runs.imputing import TableFiller
 from evenodds.runs.strategies import Strategy, strategy_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def fill_rows(
     n: int = 1,
     strategy: Strategy | None = None,
     seed: int = 0,
-    imputer: Imputer | None = None,
 ) -> FilledRows:
     """Fills the empty cells of rows, by a run that learned to fill tables; what is there stays as it is.
 
@@ -61,7 +60,6 @@ def fill_rows(
         strategy: "mean", the mean of 64 draws, which errs least, and of words the likeliest one; or "draw", which keeps
             the spread of columns. None: the mean of one filling, else draws.
         seed: the same one gives the same fillings; the first of more draws are those of fewer.
-        imputer: what fills; None: the run itself.
 
     Returns:
         Numbers are filled with the decimals of their column, words by words (True and False where the cells are such),
@@ -83,7 +81,6 @@ def fill_rows(
         (3, 20.5, True)
     """
     filler = table_filler_of(run)
-    imputer = filler.imputer if imputer is None else imputer
     how, columns = strategy_of(strategy, n), filler.columns
     _require_cells(columns, rows)
     cells = {column.name: [_cell(row[column.name], column.form == "words") for row in rows] for column in columns}
@@ -96,7 +93,7 @@ def fill_rows(
         for column, known in zip(columns, ~empty.T, strict=True)
     ]
     fillings = []
-    for filling in imputer.fillings(x, n, how, seed, unordered(columns)):
+    for filling in filler.imputer.fillings(x, n, how, seed, unordered(columns)):
         made = [dict(row) for row in rows]
         for k, (column, written) in enumerate(zip(columns, writers, strict=True)):
             places = to_fill[:, k].nonzero()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from evenodds.apply.filling_tables import Table, rows_in
 from evenodds.apply.table_fillers import table_filler_of
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
-from evenodds.runs.imputing import Imputer
+from evenodds.runs.imputing import TableFiller
 from evenodds.runs.strategies import Strategy, strategy_of
 from evenodds.server.asking import Aside, Service
 from evenodds.server.received import Received
@@ -59,28 +60,27 @@ async def filled_rows(
     Args:
         rows: that were sent in JSON; None where they are a CSV file.
     """
-    session = service.offers.session
 
     def work(aside: Aside) -> Response:
-        imputer = service.offers.imputer(aside.ask)
+        filler = replace(table_filler_of(service.offers.session), imputer=service.offers.imputer(aside.ask))
         if rows is None:
-            return _csv(service, received.one("rows"), imputer, strategy, seed)
-        made = fill_rows(session, rows, n, strategy, seed, imputer)
+            return _csv(service, received.one("rows"), filler, strategy, seed)
+        made = fill_rows(filler, rows, n, strategy, seed)
         told = json.dumps({"seed": seed, "fillings": made.fillings, "notes": list(made.notes)})
         return Response(told, media_type="application/json")  # in ASCII: halves of characters stay as they came
 
     return await service.picture(work)
 
 
-def _csv(service: Service, content: bytes, imputer: Imputer, strategy: Strategy | None, seed: int) -> Response:
+def _csv(service: Service, content: bytes, filler: TableFiller, strategy: Strategy | None, seed: int) -> Response:
     """One filling of a CSV file, which stays as it is written but for its empty cells."""
     with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(content)
-        filler, bounds = table_filler_of(service.offers.session), service.line.bounds
+        bounds = service.line.bounds
         bounds.require_count(rows_in(path, filler, bounds.samples + 1), "rows", counted=False)
         table = Table.read(path, filler)
-        (made,) = table.filled(imputer, 1, strategy_of(strategy, 1), seed)
+        (made,) = table.filled(filler.imputer, 1, strategy_of(strategy, 1), seed)
         said = visible(" ".join(table.notes)).encode("ascii", "backslashreplace").decode("ascii")
         headers = {NOTES: said} if said else {}
         return Response(made, media_type=f"text/csv; charset={table.charset}", headers=headers)

@@ -19,8 +19,11 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 import evenodds
 from evenodds.apply.filling_tables import fill_table
+from evenodds.data.scale import Numbers
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.game.seeds import mix
 from evenodds.runs.find import find
+from evenodds.runs.imputing import POOL, Imputer
 from evenodds.runs.moved import MOVED, current
 
 OLD = Path(__file__).resolve().parents[1] / "fixtures" / "old_layout"
@@ -51,8 +54,13 @@ def test_an_old_run_folder_gives_its_samples(name: str, monkeypatch: pytest.Monk
     assert np.asarray(samples, float) == pytest.approx(np.asarray(SAMPLES[name]), abs=1e-3)
 
 
-def test_an_old_run_fills_words_as_then(tmp_path: Path) -> None:
-    """Words were numbers in the order of the alphabet to those that filled tables."""
+def test_an_old_run_fills_words_as_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words were numbers in the order of the alphabet to those that filled tables. A seed gave other draws of z."""
+
+    def of_then(self: Imputer, seed: int, numbers: range, places: list[int]) -> Numbers:
+        return np.stack([self.prior(POOL, mix(seed, number)) for number in numbers], 1)[places]
+
+    monkeypatch.setattr(Imputer, "_z", of_then)
     session = evenodds.load(OLD / "fill", device="cpu")
     assert session.card.row_blocks == ()
     (filled,) = fill_table(session, OLD / "fill.csv", tmp_path / "fill.csv")

@@ -30,7 +30,7 @@ from evenodds.data.pictures.picture import DecodedImage
 from evenodds.data.readers import arrays, table
 from evenodds.data.readers.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
-from evenodds.data.tables import delimited
+from evenodds.data.tables import delimited, opened
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files import memory, zips
@@ -350,7 +350,7 @@ def test_lines_fields_and_columns_are_bounded(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(delimited, "_MOST_COLUMNS", 10)
     path.write_text(",".join("1" * 11))
     assert "row 1 has 11 cells" in refused(lambda: load(path))
-    monkeypatch.setattr(table, "machine_bytes", lambda: 1 << 12)
+    monkeypatch.setattr(opened, "machine_bytes", lambda: 1 << 12)
     path.write_text("1,2\n" * 200)
     assert "of the memory" in refused(lambda: load(path))
 

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FilledRows", "fill_rows"]
 
-Row = Mapping[str, Any]
-"""A value for each column: a number, text, True, False or None."""
-
 
 @dataclass(frozen=True)
 class FilledRows:
@@ -44,7 +41,7 @@ class FilledRows:
 
 def fill_rows(
     run: Session | TableFiller,
-    rows: Sequence[Row],
+    rows: Sequence[Mapping[str, Any]],
     n: int = 1,
     strategy: Strategy | None = None,
     seed: int = 0,
@@ -53,9 +50,9 @@ def fill_rows(
 
     Args:
         run: that learned to fill tables, or what a file fills tables by, see `evenodds.export.table_fillers`.
-        rows: each with all columns that the run learned, and perhaps others, which stay. None, NaN, empty text, and
-            words for nothing as `evenodds fill` knows them, are empty cells. A row in which the run knows no cell stays
-            empty.
+        rows: a number, text, True, False or None for each column that the run learned, and perhaps others, which stay.
+            None, NaN, empty text, and words for nothing as `evenodds fill` knows them, are empty cells. A row in which
+            the run knows no cell stays empty.
         n: how many fillings.
         strategy: "mean", the mean of 64 draws, which errs least, and of words the likeliest one; or "draw", which keeps
             the spread of columns. None: the mean of one filling, else draws.
@@ -104,7 +101,7 @@ def fill_rows(
     return FilledRows(fillings, (*notes, *left_empty(columns, others)))
 
 
-def _require_cells(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+def _require_cells(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
     """BadInput where there are no rows, one lacks a column, or a cell is none."""
     if not rows:
         raise BadInput("rows are needed, got none; each is a mapping of columns to values")

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from evenodds.apply.learned_columns import require_learned
 from evenodds.apply.table_fillers import table_filler_of
 from evenodds.data.tables.cells import Parsed
-from evenodds.data.tables.frames import READS as FRAMES
-from evenodds.data.tables.frames import parsed_like, read_frame, spelled_flags
+from evenodds.data.tables.frames import TABLES, parsed_like, read_frame, spelled_cells, spelled_flags
 from evenodds.data.tables.opened import READS as TEXTS
 from evenodds.data.tables.opened import Opened, open_table, parsed_cells, require_columns
 from evenodds.data.tables.rewriting import Cells, with_cells
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from evenodds.runs.session import Session
 
 __all__ = ["Table", "fill_table", "rows_in"]
-
-READS = (*TEXTS, *FRAMES)
-"""The file names' endings of tables that are filled."""
 
 
 def fill_table(
@@ -95,7 +91,7 @@ _HOW = {"mean": f"the mean of {DRAWS} draws (words: the likeliest)", "draw": "dr
 def _places(source: Path, out: Path, n: int) -> tuple[Path, list[str], re.Pattern[str]]:
     """The folder, the names of the files, and how those of an earlier call may be called."""
     ending = source.suffix if source.suffix.lower() in TEXTS else ".csv"
-    if out.suffix.lower() in READS and not out.is_dir():
+    if out.suffix.lower() in TABLES and not out.is_dir():
         if n > 1:
             raise BadInput(
                 f"{n} fillings need a folder, got --out {out}; name one, such as --out {out.with_suffix('')}"
@@ -245,7 +241,7 @@ def _texts(
         if column is not None and column.form == parsed[name].form and _is_stored(cells.dtype):
             texts.append([column.text(value) for value in parsed[name].values.tolist()])
         else:
-            texts.append(["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)])
+            texts.append(spelled_cells(cells))
     return [list(names), *(list(row) for row in zip(*texts, strict=True))]
 
 
@@ -281,5 +277,5 @@ def _require_table(path: Path) -> None:
         raise BadInput(f"no table '{path}' exists; name one with the columns of the run, or none for the run's own")
     if path.is_file() and (reason := refusal(path)):
         raise NotRegular(path, reason)
-    if path.is_dir() or path.suffix.lower() not in READS:
-        raise BadInput(f"{path} is no table ({', '.join(READS)}), and this run fills tables; name one")
+    if path.is_dir() or path.suffix.lower() not in TABLES:
+        raise BadInput(f"{path} is no table ({', '.join(TABLES)}), and this run fills tables; name one")

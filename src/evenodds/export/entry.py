@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evenodds.errors import BadInput
 from evenodds.files.read import parse_json
 
-__all__ = ["ADVICE", "ANY_SIZE", "BATCH", "FILLINGS", "FORMAT", "Entry", "content_of", "require_format"]
+__all__ = ["ADVICE", "ANY_SIZE", "BATCH", "FILLINGS", "FORMAT", "Entry", "answer_names", "content_of", "require_format"]
 
 FORMAT = "evenodds-model-1"
 """The first word of the metadata; files with another one are not evenodds'."""
@@ -43,6 +43,11 @@ def require_format(words: Mapping[str, str], where: str) -> None:
     if words.get("format") != FORMAT or "evenodds" not in words:
         have = ", ".join(sorted(words)[:5]) or "none"
         raise BadInput(f"{where} must have the metadata format={FORMAT} and evenodds, it has {have[:80]}; {ADVICE}")
+
+
+def answer_names(outputs: Sequence[Entry]) -> list[str]:
+    """What a task calls the outputs of a file that fills: what is filled is its `x`."""
+    return ["x" if one.name == "filled" else one.name for one in outputs]
 
 
 def content_of(words: Mapping[str, str], where: str) -> Any:

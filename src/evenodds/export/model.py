@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from evenodds.errors import BadInput
 from evenodds.export.about import About, read_words
 from evenodds.export.computing import Computing
+from evenodds.export.entry import answer_names
 from evenodds.export.inside import read_model
 from evenodds.export.runtime import Runtime, opened
 from evenodds.files.extras import named as named_extra
@@ -144,9 +145,8 @@ class RowFiller(Player):
 
     def answered(self, request: Batch) -> Batch:
         """As `evenodds.tasks.impute.Impute.answer`: the file draws words itself."""
-        names = ("x" if one.name == "filled" else one.name for one in self.about.outputs)
         made = self.computed(**{name: request[name] for name in ("x", "mask", "z")})
-        return {**dict(zip(names, made, strict=True)), "mask": request["mask"]}
+        return {**dict(zip(answer_names(self.about.outputs), made, strict=True)), "mask": request["mask"]}
 
 
 class Converter(Player):

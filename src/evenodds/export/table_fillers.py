@@ -10,7 +10,7 @@ from evenodds.errors import BadInput
 from evenodds.export.alone import prior_of
 from evenodds.export.computing import Computing
 from evenodds.export.draws import Draws
-from evenodds.export.entry import BATCH, FILLINGS
+from evenodds.export.entry import BATCH, FILLINGS, answer_names
 from evenodds.export.runtime import opened
 from evenodds.export.words import Words, read_file
 from evenodds.files.extras import named
@@ -40,11 +40,10 @@ def table_filler_in(path: Path) -> TableFiller | None:
     units = words.card.units
     with named(str(path)):
         file = Computing(opened(content, str(path)), words.inputs, words.outputs, units, units)
-    names = ["x" if one.name == "filled" else one.name for one in words.outputs]
 
     def ask(request: Rows) -> Rows:
         made = file(**{name: request[name] for name in ("x", "mask", "z")})
-        return dict(zip(names, made, strict=True))
+        return dict(zip(answer_names(words.outputs), made, strict=True))
 
     def draws(n: int, seed: int) -> Numbers:
         return prior(Draws(seed), n)
@@ -63,10 +62,9 @@ def _columns(words: Words, path: Path) -> Columns:
         columns = Columns.learned(units.columns, units.knots, units.low, units.high)
         row = (BATCH, sum(columns.widths))
         shapes = {one.name: one.shape for one in (*words.inputs, *words.outputs)}
-        word_entries = sum(columns.widths[k] for k in columns.words)
         expected = {"x": row, "mask": row, "filled": (BATCH, FILLINGS, row[1])}
-        if word_entries:
-            expected["shares"] = (BATCH, word_entries)
+        if columns.choices:
+            expected["shares"] = (BATCH, columns.choices)
         if {name: shape for name, shape in shapes.items() if name != "z"} == expected:
             return columns
     raise BadInput(f"{path} does not say what its columns are; export the run again")

@@ -103,7 +103,7 @@ class Imputer:
     def _drawn(self, table: Table, draws: int, seed: int, batch: int) -> tuple[Table, Table]:
         """As `_draws`, at once."""
         common, (places, at) = self.columns.to_common(table), _places(table)
-        parts, sums = [], np.zeros((len(table), sum(self.columns.widths[k] for k in self.columns.words)))
+        parts, sums = [], np.zeros((len(table), self.columns.choices))
         at_once = max(1, ROOM // (POOL * self.latent))
         rows = [slice(start, start + batch) for start in range(0, len(table), batch)]
         for k in range(0, draws, at_once):

@@ -16,7 +16,7 @@ from evenodds.apply.classified import COMMAND as CLASSIFY
 from evenodds.apply.classifying import probabilities
 from evenodds.apply.converting import network_of
 from evenodds.apply.encoder import existing_encoder, has_encoder
-from evenodds.apply.imputer import imputer_of
+from evenodds.apply.imputer import table_filler
 from evenodds.apply.inversion import estimated
 from evenodds.apply.making import maker_of
 from evenodds.apply.photo import Network
@@ -24,7 +24,7 @@ from evenodds.apply.selecting import drawn_in
 from evenodds.errors import BadInput
 from evenodds.export.model import Player
 from evenodds.game.threads import allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
-from evenodds.runs.imputing import Imputer
+from evenodds.runs.imputing import TableFiller
 from evenodds.runs.session import Session
 from evenodds.runs.strategies import DRAWS
 from evenodds.runs.way_back import has_way_back, way_back
@@ -136,8 +136,8 @@ class Offers:
         few = self.rows is None and math.prod(shape) <= NUMBERS["cpu"]  # a look-up gains by more than one image does
         return Kind(("fill", draws), compute, max(FILLED, self.size(shape)) if few else self.size(shape))
 
-    def imputer(self, ask: Callable[[Kind, Rows], Rows]) -> Imputer:
-        """What fills rows of a run that learned to fill tables, each of which is a row of a pass.
+    def table_filler(self, ask: Callable[[Kind, Rows], Rows]) -> TableFiller:
+        """What fills tables by a run that learned it, of which each row is a row of a pass.
 
         Args:
             ask: waits for what is made of rows.
@@ -146,7 +146,8 @@ class Offers:
         def answer(request: Rows) -> Rows:
             return ask(self.filling_rows(request["z"].shape[1]), request)
 
-        return replace(imputer_of(self.session), ask=answer)
+        filler = table_filler(self.session)
+        return replace(filler, imputer=replace(filler.imputer, ask=answer))
 
     def require_back(self) -> None:
         """BadInput where there is no way back, or where it is all there is."""
@@ -191,7 +192,7 @@ class Offers:
     def _answer_to_zeros(self) -> Callable[[], Any]:
         session, name = self.session, self.names[0]
         if session.card.has_gaps:
-            imputer = self.imputer(lambda kind, rows: kind.compute(rows))
+            imputer = self.table_filler(lambda kind, rows: kind.compute(rows)).imputer
             nothing = np.full((self.filling_rows(DRAWS).size, len(session.card.columns)), np.nan)
             return lambda: imputer.mean(nothing)
         kinds = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from starlette.responses import Response
 
 from evenodds.apply.filling_rows import fill_rows
 from evenodds.apply.filling_tables import Table, rows_in
-from evenodds.apply.table_fillers import table_filler_of
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
 from evenodds.runs.imputing import TableFiller
@@ -62,7 +60,7 @@ async def filled_rows(
     """
 
     def work(aside: Aside) -> Response:
-        filler = replace(table_filler_of(service.offers.session), imputer=service.offers.imputer(aside.ask))
+        filler = service.offers.table_filler(aside.ask)
         if rows is None:
             return _csv(service, received.one("rows"), filler, strategy, seed)
         made = fill_rows(filler, rows, n, strategy, seed)

@@ -10,8 +10,7 @@ from typing import Any
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.tables.datasets import from_columns, on_columns
-from evenodds.data.tables.frames import READS as FRAMES
-from evenodds.data.tables.frames import parsed_frame, read_frame
+from evenodds.data.tables.frames import TABLES, parsed_frame, read_frame
 from evenodds.data.tables.opened import READS as TEXTS
 from evenodds.data.tables.opened import open_table, parsed_cells, require_columns
 from evenodds.data.tables.types import Types
@@ -19,7 +18,7 @@ from evenodds.errors import BadInput
 
 __all__ = ["FEW", "LAYOUTS", "READS", "frame_gaps", "gaps"]
 
-READS = (*TEXTS, *FRAMES)
+READS = TABLES
 """The file names' endings for which `load` comes here, in this layout."""
 LAYOUTS: dict[str, dict[str, object]] = {"gaps": {}}
 FEW = 20

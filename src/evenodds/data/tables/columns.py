@@ -95,6 +95,12 @@ class Columns:
         return [1 if len(knots) or values is None else len(values) for (knots, _), values in sizes]
 
     @property
+    def choices(self) -> int:
+        """The entries of all columns of words."""
+        widths = self.widths
+        return sum(widths[k] for k in self.words)
+
+    @property
     def blocks(self) -> tuple[Block, ...]:
         """What a network needs to know of entries; empty where each column is one of them."""
         words = self.words

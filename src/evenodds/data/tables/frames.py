@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evenodds.data.tables.cells import EXACT, Parsed, WordCells, decimal_points
+from evenodds.data.tables.opened import READS as TEXTS
 from evenodds.data.tables.rows import Column
 from evenodds.data.tables.types import Types, flag_of
 from evenodds.errors import BadInput
@@ -17,10 +18,10 @@ from evenodds.files.extras import named, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
-__all__ = ["READS", "parsed_frame", "parsed_like", "read_frame", "spelled_cells", "spelled_flags"]
+__all__ = ["TABLES", "parsed_frame", "parsed_like", "read_frame", "spelled_cells", "spelled_flags"]
 
-READS = (".xlsx", ".parquet")
-"""The file names' endings of what is read as a data frame."""
+TABLES = (*TEXTS, ".xlsx", ".parquet")
+"""The file names' endings of tables in text files, and of what is read as a data frame."""
 _LARGEST = 1 << 30  # Bytes of a file.
 
 
